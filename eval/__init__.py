@@ -1,0 +1,1 @@
+"""Evaluation: predictions and references in, figures out. Imported as `mllm.eval`."""

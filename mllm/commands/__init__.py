@@ -1,0 +1,1 @@
+"""The commands of `mllm`, one a file: arguments in, exit status out."""

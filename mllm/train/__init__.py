@@ -1,0 +1,1 @@
+"""Training: what `transformers.Trainer` needs. Uses the model; nothing else in the package uses this."""
