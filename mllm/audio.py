@@ -1,50 +1,43 @@
-"""The only file that opens audio: a path or bytes in, mono float32 samples at a wanted rate out.
+"""Hearing a file: a path or bytes in, mono float32 samples at a wanted rate out, whole or as windows.
 
-Libsndfile opens what it can; PyAV opens the rest (m4a, aac, the sound of mp4, mkv and webm) and mp3, because libsndfile
-silently ends a variable-rate mp3 without a length header at its guessed length. Decoding and resampling stream, so that
-hours of sound never lie in memory whole, and every piece stands on the sample grid of the whole file. Knows nothing of
-encoders or of torch.
+With `mllm.decode`, which opens the file, the only place that audio comes in. Decoding and resampling stream, so that
+hours of sound never lie in memory whole, and every piece stands on the sample grid of the whole file. What is heard is
+accounted for (`seconds_heard`). Knows nothing of encoders or of torch.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import io
 import math
-import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import IO, Protocol, TypeAlias
 
-import av
 import numpy as np
-import numpy.typing as npt
-import soundfile
 import soxr
 
+from mllm.decode import Reader, Samples, Source, between, name_of, open_audio
 from mllm.errors import AudioError
 
-Samples: TypeAlias = npt.NDArray[np.float32]
-"""Mono samples (W,), nominally in [-1, 1]."""
-Source: TypeAlias = str | os.PathLike[str] | bytes
-"""A path, or the bytes of a whole audio file."""
+__all__ = [
+    "MINIMUM_SECONDS",
+    "SILENCE_PEAK",
+    "AudioInfo",
+    "Clip",
+    "Samples",
+    "Source",
+    "Window",
+    "load",
+    "probe",
+    "seconds_heard",
+    "windows",
+]
 
 MINIMUM_SECONDS = 1.0
 """Less sound than this is an error: nothing can be told about it."""
 SILENCE_PEAK = 1e-4
 """A peak below this (-80 dBFS) counts as silence."""
 
-_BLOCK_FRAMES = 65_536
 _RESAMPLER_MARGIN_SECONDS = 0.1
 """Sound on either side of a piece that its resampled samples depend on; the filter itself is shorter than 0.02 s."""
-_PREROLL_SECONDS = 0.5
-"""How much earlier a lossy decoder is started than wanted, so that its state has settled."""
-_NO_DECLARED_LENGTH = frozenset({"aac", "ac3", "amr", "eac3", "loas", "mp3"})
-"""Formats of PyAV whose length is only guessed until all packets have been read."""
-_AV_FORMATS = "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,m4a,matroska,mov,mp3,mp4,mpeg,mpegts,ogg,tta,w64,wav,webm,wv"
-"""What PyAV may take a file for; playlists, which could make it open other files or addresses, are left out."""
-_INTEGER_SCALES = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 1.0}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,24 +77,13 @@ class Clip(Window):
     """Length of the whole file; declared by the file where the clip ends earlier."""
 
 
-class _Reader(Protocol):
-    """An opened file: its facts, and its sound as mono blocks at its own rate."""
-
-    sample_rate_hz: int
-    channels: int
-    declared_frames: int
-
-    def blocks(self, first: int, last: int | None) -> Iterator[Samples]:
-        """The frames `first` (>= 0) to `last` (exclusive; None: to the end), fewer if the file ends before."""
-
-
 def probe(source: Source) -> AudioInfo:
     """Length, rate and channels of a file, read from its headers (mp3 and raw aac: from all packets, undecoded).
 
     Raises:
         AudioError: for a missing file, a directory, an empty file, or anything that is not audio.
     """
-    with _open(source) as reader:
+    with open_audio(source) as reader:
         seconds = reader.declared_frames / reader.sample_rate_hz
         return AudioInfo(seconds=seconds, sample_rate_hz=reader.sample_rate_hz, channels=reader.channels)
 
@@ -131,16 +113,15 @@ def load(
             silent, or shorter than `MINIMUM_SECONDS`; or if `start` and `end` are not a piece of it.
     """
     first, last = _sample_range(source, sample_rate_hz, start, end)
-    with _open(source) as reader:
-        blocks = list(_resampled(reader, sample_rate_hz, first, last, _name(source)))
+    with open_audio(source) as reader:
+        samples = _joined(_resampled(reader, sample_rate_hz, first, last, name_of(source)))
         declared_seconds = reader.declared_frames / reader.sample_rate_hz
-    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     heard_to = (first + len(samples)) / sample_rate_hz
-    _require_length(source, len(samples) / sample_rate_hz, start, end, heard_to if last is None else declared_seconds)
+    reaches_end = len(samples) > 0 and (last is None or first + len(samples) < last)
+    total_seconds = heard_to if reaches_end else declared_seconds
+    _require_length(source, len(samples) / sample_rate_hz, start, end, total_seconds)
     if require_sound and _peak(samples) < SILENCE_PEAK:
         raise _silence_error(source, start, end)
-    reaches_end = last is None or first + len(samples) < last
-    total_seconds = heard_to if reaches_end else max(declared_seconds, heard_to)
     return Clip(first / sample_rate_hz, samples, sample_rate_hz, total_seconds=total_seconds)
 
 
@@ -186,8 +167,8 @@ def windows(
         )
     first, last = _sample_range(source, sample_rate_hz, start, end)
     peak = 0.0
-    with _open(source) as reader:
-        name = _name(source)
+    with open_audio(source) as reader:
+        name = name_of(source)
         starts: list[int] | None = None
         if max_windows is not None:
             stop = _true_end(reader, sample_rate_hz, first, last, window, name)
@@ -196,8 +177,7 @@ def windows(
             pieces = _cut(_resampled(reader, sample_rate_hz, first, last, name), first, window, hop)
         else:
             pieces = (
-                (begin, np.concatenate([*_resampled(reader, sample_rate_hz, begin, begin + window, name)]))
-                for begin in starts
+                (begin, _joined(_resampled(reader, sample_rate_hz, begin, begin + window, name))) for begin in starts
             )
         minimum_samples = math.ceil(MINIMUM_SECONDS * sample_rate_hz)
         waiting: list[Window] = []
@@ -245,7 +225,7 @@ def _cut(blocks: Iterable[Samples], first: int, window: int, hop: int) -> Iterat
 
 
 def _spread_starts(first: int, stop: int, window: int, hop: int, max_windows: int) -> list[int] | None:
-    """Starts of `max_windows` windows spread over the samples `first` to `stop`, or None if that many cover them all."""
+    """Starts of `max_windows` windows spread over the samples `first` to `stop`; None if that many cover all."""
     latest = stop - window
     if latest <= first + (max_windows - 1) * hop:
         return None
@@ -254,7 +234,7 @@ def _spread_starts(first: int, stop: int, window: int, hop: int, max_windows: in
     return [first + round(i * (latest - first) / (max_windows - 1)) for i in range(max_windows)]
 
 
-def _true_end(reader: _Reader, sample_rate_hz: int, first: int, last: int | None, window: int, name: str) -> int:
+def _true_end(reader: Reader, sample_rate_hz: int, first: int, last: int | None, window: int, name: str) -> int:
     """Where the sound in samples `first` to `last` really ends: a damaged file may end before its declared length."""
     declared = reader.declared_frames * sample_rate_hz // reader.sample_rate_hz
     expected = declared if last is None else min(declared, last)
@@ -265,7 +245,7 @@ def _true_end(reader: _Reader, sample_rate_hz: int, first: int, last: int | None
     return first + sum(len(block) for block in _resampled(reader, sample_rate_hz, first, last, name))
 
 
-def _resampled(reader: _Reader, sample_rate_hz: int, first: int, last: int | None, name: str) -> Iterator[Samples]:
+def _resampled(reader: Reader, sample_rate_hz: int, first: int, last: int | None, name: str) -> Iterator[Samples]:
     """Samples `first` to `last` (exclusive) at the wanted rate; sample n stands at n / sample_rate_hz of the file.
 
     Decoding starts shortly before `first`, at a source frame that falls on the wanted grid, so that the piece equals
@@ -282,24 +262,13 @@ def _resampled(reader: _Reader, sample_rate_hz: int, first: int, last: int | Non
     stop = None if last is None else last * down // up + margin
     resampler = soxr.ResampleStream(reader.sample_rate_hz, sample_rate_hz, 1, dtype="float32", quality="HQ")
     source_blocks = _finite(reader.blocks(begin, stop), begin, reader.sample_rate_hz, name)
-    yield from _between(_through(resampler, source_blocks), periods * up, first, last)
+    yield from between(_through(resampler, source_blocks), periods * up, first, last)
 
 
 def _through(resampler: soxr.ResampleStream, blocks: Iterable[Samples]) -> Iterator[Samples]:
     for block in blocks:
         yield resampler.resample_chunk(block)
     yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-
-
-def _between(blocks: Iterable[Samples], position: int, first: int, last: int | None) -> Iterator[Samples]:
-    """What of a stream that starts at `position` lies in [first, last)."""
-    for block in blocks:
-        piece = block[max(0, first - position) : None if last is None else max(0, last - position)]
-        position += len(block)
-        if len(piece):
-            yield piece
-        if last is not None and position >= last:
-            return
 
 
 def _finite(blocks: Iterable[Samples], position: int, sample_rate_hz: int, name: str) -> Iterator[Samples]:
@@ -316,177 +285,6 @@ def _finite(blocks: Iterable[Samples], position: int, sample_rate_hz: int, name:
         yield block
 
 
-def _mono(frames: npt.NDArray[np.generic], *, axis: int, scale: float = 1.0) -> Samples:
-    """Mean over the channels, as float32; a value that float32 cannot hold becomes infinite, which `_finite` reports."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return (frames.mean(axis=axis, dtype=np.float64) / scale).astype(np.float32)
-
-
-class _SoundFileReader:
-    """A file that libsndfile opens."""
-
-    def __init__(self, file: soundfile.SoundFile) -> None:
-        self._file = file
-        self.sample_rate_hz: int = file.samplerate
-        self.channels: int = file.channels
-        self.declared_frames: int = file.frames
-
-    def blocks(self, first: int, last: int | None) -> Iterator[Samples]:
-        stop = self.declared_frames if last is None else min(last, self.declared_frames)
-        try:
-            if first < stop:
-                self._file.seek(first)
-            while first < stop:
-                block = self._file.read(min(_BLOCK_FRAMES, stop - first), dtype="float32", always_2d=True)
-                if not len(block):
-                    return
-                first += len(block)
-                yield _mono(block, axis=1)
-        except soundfile.LibsndfileError:
-            return  # damaged from here on: it is heard as far as it decodes
-
-
-class _AvReader:
-    """A file that only PyAV opens. Each reading opens it anew, for a decoder keeps state.
-
-    A piece that starts late is sought, not decoded from the beginning; its place is then as exact as the file's own
-    time stamps (Matroska and webm: 1 ms; others: one sample).
-    """
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        with self._opened() as (container, stream):
-            first_frame = next(_frames(container, stream), None)
-            if first_frame is None:
-                raise AudioError(
-                    f"{_name(source)} holds no sound that can be decoded; it may be cut off or damaged: get it again"
-                )
-            self.sample_rate_hz: int = first_frame.sample_rate
-            self.channels: int = first_frame.layout.nb_channels
-            self._origin_seconds: float | None = first_frame.time
-            seconds = _declared_seconds(container, stream)
-        if seconds is None or self._origin_seconds is None:
-            seconds = self._packet_seconds()
-        self.declared_frames = round(seconds * self.sample_rate_hz)
-
-    def blocks(self, first: int, last: int | None) -> Iterator[Samples]:
-        with self._opened() as (container, stream):
-            position: int | None = 0
-            target_seconds = first / self.sample_rate_hz - _PREROLL_SECONDS
-            if target_seconds > 0 and self._origin_seconds is not None and stream.time_base is not None:
-                container.seek(int((target_seconds + self._origin_seconds) / stream.time_base), stream=stream)
-                position = None
-            for frame in _frames(container, stream):
-                if position is None and frame.time is not None:
-                    position = round((frame.time - self._origin_seconds) * self.sample_rate_hz)
-                if position is None or frame.sample_rate != self.sample_rate_hz:
-                    continue
-                block = _frame_samples(frame)
-                yield from _between([block], position, first, last)
-                position += len(block)
-                if last is not None and position >= last:
-                    return
-
-    def _packet_seconds(self) -> float:
-        """Length by the time stamps of all packets, without decoding them."""
-        with self._opened() as (container, stream):
-            ends = [p.pts + p.duration for p in _packets(container, stream) if p.pts is not None and p.duration]
-            end = max(ends, default=0)
-            return max(0.0, float(end * (stream.time_base or 0)) - (self._origin_seconds or 0.0))
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[tuple[av.container.InputContainer, av.AudioStream]]:
-        file: IO[bytes] = io.BytesIO(self._source) if isinstance(self._source, bytes) else Path(self._source).open("rb")
-        with file:
-            try:
-                container = av.open(file, options={"format_whitelist": _AV_FORMATS}, metadata_errors="ignore")
-            except (av.error.FFmpegError, OSError) as error:
-                raise AudioError(
-                    f"{_name(self._source)} is not audio that can be opened; expected wav, flac, ogg, mp3, m4a, aac, "
-                    "opus, or the sound of mp4, mkv or webm: see whether a player opens it, then convert it to one"
-                ) from error
-            with container:
-                if not container.streams.audio:
-                    raise AudioError(
-                        f"{_name(self._source)} has no sound in it, only other streams; give a file with sound"
-                    )
-                yield container, container.streams.audio[0]
-
-
-def _packets(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.Packet]:
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.error.FFmpegError):
-            return  # the end, or damaged from here on: it is heard as far as it decodes
-        yield packet
-
-
-def _frames(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
-    for packet in _packets(container, stream):
-        try:
-            decoded = packet.decode()
-        except av.error.FFmpegError:
-            continue  # a damaged packet, some hundredths of a second: the decoder resumes at the next one
-        for frame in decoded:
-            if isinstance(frame, av.AudioFrame) and frame.samples:
-                yield frame
-
-
-def _frame_samples(frame: av.AudioFrame) -> Samples:
-    frames = frame.to_ndarray()
-    if not frame.format.is_planar:
-        frames = frames.reshape(-1, frame.layout.nb_channels).T
-    kind = frame.format.name.removesuffix("p")
-    if kind == "u8":
-        frames = frames.astype(np.int16) - 128
-    return _mono(frames, axis=0, scale=_INTEGER_SCALES[kind])
-
-
-def _declared_seconds(container: av.container.InputContainer, stream: av.AudioStream) -> float | None:
-    if container.format.name in _NO_DECLARED_LENGTH:
-        return None
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return None if container.duration is None else container.duration / av.time_base
-
-
-@contextlib.contextmanager
-def _open(source: Source) -> Iterator[_Reader]:
-    """Open a source with the library that hears all of it."""
-    _require_file(source)
-    with contextlib.ExitStack() as stack:
-        reader: _Reader
-        try:
-            raw = stack.enter_context(io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb"))
-            file = stack.enter_context(soundfile.SoundFile(raw))
-            reader = _AvReader(source) if file.format == "MP3" else _SoundFileReader(file)
-        except PermissionError as error:
-            raise AudioError(f"{_name(source)} may not be read; give this user permission to read it") from error
-        except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless formats, known by a suffix such as .raw
-            reader = _AvReader(source)
-        if reader.declared_frames < 1:
-            raise AudioError(f"{_name(source)} is audio of zero length; expected at least {MINIMUM_SECONDS} s of sound")
-        yield reader
-
-
-def _require_file(source: Source) -> None:
-    if isinstance(source, bytes):
-        if not source:
-            raise AudioError("the given audio is 0 bytes; expected the bytes of a whole audio file")
-        return
-    path = Path(source)
-    if path.is_dir():
-        raise AudioError(f"{path} is a directory; expected an audio file, so give the path of one in it")
-    if not path.exists():
-        raise AudioError(f"{path} does not exist; expected an audio file, so check the path")
-    if not path.is_file():
-        raise AudioError(f"{path} is not a regular file; expected an audio file")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path} is empty (0 bytes); expected an audio file, so get it again")
-
-
 def _sample_range(
     source: Source, sample_rate_hz: int, start: float | None, end: float | None
 ) -> tuple[int, int | None]:
@@ -496,7 +294,7 @@ def _sample_range(
     begin = 0.0 if start is None else start
     if not (math.isfinite(begin) and begin >= 0) or (end is not None and not (math.isfinite(end) and end > begin)):
         raise AudioError(
-            f"{_name(source)}: cannot hear from start {start} s to end {end} s; expected 0 <= start < end, in seconds"
+            f"{name_of(source)}: cannot hear from start {start} s to end {end} s; expected 0 <= start < end, in seconds"
         )
     return round(begin * sample_rate_hz), None if end is None else round(end * sample_rate_hz)
 
@@ -505,28 +303,29 @@ def _require_length(
     source: Source, seconds: float, start: float | None, end: float | None, total_seconds: float
 ) -> None:
     if seconds < MINIMUM_SECONDS:
-        asked = (
-            ""
-            if start is None and end is None
-            else f" between start {start or 0:g} s and end {end or total_seconds:g} s"
-        )
         raise AudioError(
-            f"{_name(source)} has {max(0.0, seconds):.2f} s of sound{asked} (length {total_seconds:.2f} s); expected at "
-            f"least {MINIMUM_SECONDS:g} s, so give a longer piece"
+            f"{name_of(source)}{_asked(start, end)} has {max(0.0, seconds):.2f} s of sound (the whole: "
+            f"{total_seconds:.2f} s); expected at least {MINIMUM_SECONDS:g} s, so give a longer piece"
         )
 
 
 def _silence_error(source: Source, start: float | None, end: float | None) -> AudioError:
-    where = "" if start is None and end is None else f" in the piece from {start or 0:g} s to {end or 'its end'}"
     return AudioError(
-        f"{_name(source)} is silent{where} (no sample above {SILENCE_PEAK:g} of full scale); expected music, so check "
-        "the recording or choose another piece"
+        f"{name_of(source)}{_asked(start, end)} is silent (no sample above {SILENCE_PEAK:g} of full scale); expected "
+        "music, so check the recording or choose another piece"
     )
 
 
+def _asked(start: float | None, end: float | None) -> str:
+    """How a message calls the piece that was asked for; nothing for the whole file."""
+    if start is None and end is None:
+        return ""
+    return f" from {start or 0:g} s to {'its end' if end is None else f'{end:g} s'}"
+
+
+def _joined(blocks: Iterable[Samples]) -> Samples:
+    return np.concatenate([np.zeros(0, np.float32), *blocks])
+
+
 def _peak(samples: Samples) -> float:
-    return float(np.abs(samples).max(initial=0.0))
-
-
-def _name(source: Source) -> str:
-    return "the given audio" if isinstance(source, bytes) else str(source)
+    return float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))

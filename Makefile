@@ -1,0 +1,55 @@
+# One command, the same everywhere. `make check` is what CI runs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format bench clean
+
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+AUDIO ?= mllm/data/demo.mp3
+# Where the CPU build of torch is published; where it cannot be reached, pip goes on without it. For the CUDA build of
+# the package index (some gigabytes): make install TORCH_INDEX=https://pypi.org/simple
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# More threads than cores make small models slower.
+export OMP_NUM_THREADS ?= 2
+export TOKENIZERS_PARALLELISM ?= false
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+install: $(STAMP) ## Create .venv and install everything that tests need
+
+# torch is installed first and alone: the rest then finds it and takes no other build.
+$(STAMP): pyproject.toml Makefile
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --retries 1 --extra-index-url "$(TORCH_INDEX)" torch==2.13.0
+	$(BIN)/pip install --quiet -e ".[dev]"
+	$(BIN)/pip install --quiet --no-deps "tinysoundfont>=0.3.7"
+	touch $@
+
+demo: install ## Caption, describe and question AUDIO=file (default: the shipped recording)
+	$(BIN)/mllm caption "$(AUDIO)"
+	$(BIN)/mllm describe "$(AUDIO)" --json
+	$(BIN)/mllm ask "$(AUDIO)" "What key is this piece in?"
+	$(BIN)/mllm ask "$(AUDIO)" "Which instruments do you hear?"
+
+test: install ## Run the tests
+	$(BIN)/pytest
+
+check: install ## Format, lint, types and tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+format: install ## Put the code into our format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install ## Measure the figures of the README
+	$(BIN)/python scripts/bench.py
+
+clean: ## Remove the environment and all caches
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

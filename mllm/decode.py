@@ -1,0 +1,249 @@
+"""Opens audio files and decodes them: a path or bytes in, mono float32 blocks at the file's own rate out.
+
+Libsndfile opens what it can; PyAV opens the rest (m4a, aac, the sound of mp4, mkv and webm) and mp3, because libsndfile
+silently ends a variable-rate mp3 without a length header at its guessed length. Decoding streams: a long file never
+lies in memory whole. Serves `mllm.audio` only; knows nothing of wanted rates or windows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, Protocol, TypeAlias
+
+import av
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from mllm.errors import AudioError
+
+Samples: TypeAlias = npt.NDArray[np.float32]
+"""Mono samples (W,), nominally in [-1, 1]."""
+Source: TypeAlias = str | os.PathLike[str] | bytes
+"""A path, or the bytes of a whole audio file."""
+
+_BLOCK_FRAMES = 65_536
+_PREROLL_SECONDS = 0.5
+"""How much earlier a lossy decoder is started than wanted, so that its state has settled."""
+_NO_DECLARED_LENGTH = frozenset({"aac", "ac3", "amr", "eac3", "loas", "mp3"})
+"""Formats of PyAV whose length is only guessed until all packets have been read."""
+_AV_FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,m4a,matroska,mov,mp3,mp4,mpeg,mpegts,"
+    "ogg,tta,w64,wav,webm,wv"
+)
+"""What PyAV may take a file for; playlists, which could make it open other files or addresses, are left out."""
+_FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 1.0}
+"""The sample value that means 1.0, by PyAV's name of the sample format."""
+
+
+class Reader(Protocol):
+    """An opened file: its facts, and its sound as mono blocks at its own rate."""
+
+    sample_rate_hz: int
+    """Samples a second, in the file."""
+    channels: int
+    """Number of channels, in the file."""
+    declared_frames: int
+    """Length that the file declares; a damaged file may hold less."""
+
+    def blocks(self, first: int, last: int | None) -> Iterator[Samples]:
+        """The frames `first` (>= 0) to `last` (exclusive; None: to the end), fewer if the file ends before."""
+
+
+@contextlib.contextmanager
+def open_audio(source: Source) -> Iterator[Reader]:
+    """Open a source with the library that hears all of it.
+
+    Raises:
+        AudioError: for a missing file, a directory, an empty file, anything that is not audio, or zero length.
+    """
+    _require_file(source)
+    with contextlib.ExitStack() as stack:
+        reader: Reader
+        try:
+            raw = stack.enter_context(_raw(source))
+            file = stack.enter_context(soundfile.SoundFile(raw))
+            reader = _AvReader(source) if file.format == "MP3" else _SoundFileReader(file)
+        except PermissionError as error:
+            raise AudioError(f"{name_of(source)} may not be read; give this user permission to read it") from error
+        except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless formats, known by a suffix such as .raw
+            reader = _AvReader(source)
+        if reader.declared_frames < 1:
+            raise AudioError(f"{name_of(source)} is audio of zero length; expected some seconds of music")
+        yield reader
+
+
+def between(blocks: Iterable[Samples], position: int, first: int, last: int | None) -> Iterator[Samples]:
+    """What of a stream of blocks that starts at sample `position` lies in [first, last)."""
+    for block in blocks:
+        piece = block[max(0, first - position) : None if last is None else max(0, last - position)]
+        position += len(block)
+        if len(piece):
+            yield piece
+        if last is not None and position >= last:
+            return
+
+
+def name_of(source: Source) -> str:
+    """How a message calls a source."""
+    return "the given audio" if isinstance(source, bytes) else os.fspath(source)
+
+
+def _raw(source: Source) -> IO[bytes]:
+    return io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")
+
+
+def _require_file(source: Source) -> None:
+    if isinstance(source, bytes):
+        if not source:
+            raise AudioError("the given audio is 0 bytes; expected the bytes of a whole audio file")
+        return
+    path = Path(source)
+    if path.is_dir():
+        raise AudioError(f"{path} is a directory; expected an audio file, so give the path of one in it")
+    if not path.exists():
+        raise AudioError(f"{path} does not exist; expected an audio file, so check the path")
+    if not path.is_file():
+        raise AudioError(f"{path} is not a regular file; expected an audio file")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path} is empty (0 bytes); expected an audio file, so get it again")
+
+
+class _SoundFileReader:
+    """A file that libsndfile opens."""
+
+    def __init__(self, file: soundfile.SoundFile) -> None:
+        self._file = file
+        self.sample_rate_hz: int = file.samplerate
+        self.channels: int = file.channels
+        self.declared_frames: int = file.frames
+
+    def blocks(self, first: int, last: int | None) -> Iterator[Samples]:
+        stop = self.declared_frames if last is None else min(last, self.declared_frames)
+        try:
+            if first < stop:
+                self._file.seek(first)
+            while first < stop:
+                block = self._file.read(min(_BLOCK_FRAMES, stop - first), dtype="float32", always_2d=True)
+                if not len(block):
+                    return
+                first += len(block)
+                yield _mono(block, axis=1)
+        except soundfile.LibsndfileError:
+            return  # damaged from here on: it is heard as far as it decodes
+
+
+class _AvReader:
+    """A file that only PyAV opens. Each reading opens it anew, for a decoder keeps state.
+
+    A piece that starts late is sought, not decoded from the beginning; its place is then as exact as the file's own
+    time stamps (Matroska and webm: 1 ms; others: one sample).
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        with self._opened() as (container, stream):
+            first_frame = next(_frames(container, stream), None)
+            if first_frame is None:
+                raise AudioError(
+                    f"{name_of(source)} holds no sound that can be decoded; it may be cut off or damaged: get it again"
+                )
+            self.sample_rate_hz: int = first_frame.sample_rate
+            self.channels: int = first_frame.layout.nb_channels
+            self._origin_seconds: float | None = first_frame.time
+            seconds = _declared_seconds(container, stream)
+        if seconds is None:
+            seconds = self._packet_seconds()
+        self.declared_frames = round(seconds * self.sample_rate_hz)
+
+    def blocks(self, first: int, last: int | None) -> Iterator[Samples]:
+        with self._opened() as (container, stream):
+            position: int | None = 0
+            origin_seconds = self._origin_seconds
+            target_seconds = first / self.sample_rate_hz - _PREROLL_SECONDS
+            if target_seconds > 0 and origin_seconds is not None and stream.time_base is not None:
+                container.seek(int((target_seconds + origin_seconds) / stream.time_base), stream=stream)
+                position = None
+            for frame in _frames(container, stream):
+                if position is None and frame.time is not None and origin_seconds is not None:
+                    position = round((frame.time - origin_seconds) * self.sample_rate_hz)
+                if position is None or frame.sample_rate != self.sample_rate_hz:
+                    continue
+                block = _frame_samples(frame)
+                yield from between([block], position, first, last)
+                position += len(block)
+                if last is not None and position >= last:
+                    return
+
+    def _packet_seconds(self) -> float:
+        """Length by the time stamps of all packets, without decoding them."""
+        with self._opened() as (container, stream):
+            ends = (p.pts + p.duration for p in _packets(container, stream) if p.pts is not None and p.duration)
+            seconds = float(max(ends, default=0) * (stream.time_base or 0))
+            return max(0.0, seconds - (self._origin_seconds or 0.0))
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[tuple[av.container.InputContainer, av.AudioStream]]:
+        with _raw(self._source) as file:
+            options = {"format_whitelist": _AV_FORMATS}
+            try:
+                container = av.open(file, mode="r", options=options, metadata_errors="ignore")
+            except (av.error.FFmpegError, OSError) as error:
+                raise AudioError(
+                    f"{name_of(self._source)} is not audio that can be opened; expected wav, flac, ogg, mp3, m4a, aac, "
+                    "opus, or the sound of mp4, mkv or webm: see whether a player opens it, then convert it to one"
+                ) from error
+            with container:
+                if not container.streams.audio:
+                    raise AudioError(f"{name_of(self._source)} has no sound in it, only other streams; expected music")
+                yield container, container.streams.audio[0]
+
+
+def _packets(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.Packet[Any]]:
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.error.FFmpegError):
+            return  # the end, or damaged from here on: it is heard as far as it decodes
+        yield packet
+
+
+def _frames(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
+    for packet in _packets(container, stream):
+        try:
+            decoded = packet.decode()
+        except av.error.FFmpegError:
+            continue  # a damaged packet, some hundredths of a second: the decoder resumes at the next one
+        for frame in decoded:
+            if isinstance(frame, av.AudioFrame) and frame.samples:
+                yield frame
+
+
+def _frame_samples(frame: av.AudioFrame) -> Samples:
+    frames: npt.NDArray[Any] = frame.to_ndarray()
+    if not frame.format.is_planar:
+        frames = frames.reshape(-1, frame.layout.nb_channels).T
+    kind = frame.format.name.removesuffix("p")
+    if kind == "u8":
+        frames = frames.astype(np.int16) - 128
+    return _mono(frames, axis=0, full_scale=_FULL_SCALE[kind])
+
+
+def _mono(frames: npt.NDArray[Any], *, axis: int, full_scale: float = 1.0) -> Samples:
+    """Mean over the channels as float32; a value too large for float32 becomes infinite, which the caller reports."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean: Samples = (frames.mean(axis=axis, dtype=np.float64) / full_scale).astype(np.float32)
+    return mean
+
+
+def _declared_seconds(container: av.container.InputContainer, stream: av.AudioStream) -> float | None:
+    if container.format.name in _NO_DECLARED_LENGTH:
+        return None
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / av.time_base
