@@ -83,9 +83,9 @@ def probe(source: Source) -> AudioInfo:
     Raises:
         AudioError: for a missing file, a directory, an empty file, or anything that is not audio.
     """
-    with open_audio(source) as reader:
-        seconds = reader.declared_frames / reader.sample_rate_hz
-        return AudioInfo(seconds=seconds, sample_rate_hz=reader.sample_rate_hz, channels=reader.channels)
+    reader = open_audio(source)
+    seconds = reader.declared_frames / reader.sample_rate_hz
+    return AudioInfo(seconds=seconds, sample_rate_hz=reader.sample_rate_hz, channels=reader.channels)
 
 
 def load(
@@ -113,9 +113,9 @@ def load(
             silent, or shorter than `MINIMUM_SECONDS`; or if `start` and `end` are not a piece of it.
     """
     first, last = _sample_range(source, sample_rate_hz, start, end)
-    with open_audio(source) as reader:
-        samples = _joined(_resampled(reader, sample_rate_hz, first, last, name_of(source)))
-        declared_seconds = reader.declared_frames / reader.sample_rate_hz
+    reader = open_audio(source)
+    samples = _joined(_resampled(reader, sample_rate_hz, first, last))
+    declared_seconds = reader.declared_frames / reader.sample_rate_hz
     heard_to = (first + len(samples)) / sample_rate_hz
     reaches_end = len(samples) > 0 and (last is None or first + len(samples) < last)
     total_seconds = heard_to if reaches_end else declared_seconds
@@ -166,31 +166,27 @@ def windows(
             "expected window_seconds > 0, overlap_seconds in [0, window_seconds) and max_windows of at least 1"
         )
     first, last = _sample_range(source, sample_rate_hz, start, end)
-    peak = 0.0
-    with open_audio(source) as reader:
-        name = name_of(source)
-        starts: list[int] | None = None
-        if max_windows is not None:
-            stop = _true_end(reader, sample_rate_hz, first, last, window, name)
-            starts = _spread_starts(first, stop, window, hop, max_windows)
-        if starts is None:
-            pieces = _cut(_resampled(reader, sample_rate_hz, first, last, name), first, window, hop)
-        else:
-            pieces = (
-                (begin, _joined(_resampled(reader, sample_rate_hz, begin, begin + window, name))) for begin in starts
-            )
-        minimum_samples = math.ceil(MINIMUM_SECONDS * sample_rate_hz)
-        waiting: list[Window] = []
-        heard_to = first
-        for begin, samples in pieces:
-            peak = max(peak, _peak(samples))
-            heard_to = begin + len(samples)
-            waiting.append(Window(begin / sample_rate_hz, samples, sample_rate_hz))
-            if heard_to - first >= minimum_samples:
-                yield from waiting
-                waiting = []
-        declared_seconds = reader.declared_frames / reader.sample_rate_hz
-    _require_length(source, (heard_to - first) / sample_rate_hz, start, end, declared_seconds)
+    reader = open_audio(source)
+    stop, starts = None, None
+    if max_windows is not None:
+        stop = _true_end(reader, sample_rate_hz, first, last, window)
+        starts = _spread_starts(first, stop, window, hop, max_windows)
+    if starts is None:
+        pieces = _cut(_resampled(reader, sample_rate_hz, first, last), first, window, hop)
+    else:
+        pieces = ((begin, _joined(_resampled(reader, sample_rate_hz, begin, begin + window))) for begin in starts)
+
+    minimum_samples = math.ceil(MINIMUM_SECONDS * sample_rate_hz)
+    waiting: list[Window] = []  # until it is sure that there is sound of the least length
+    peak, heard_to = 0.0, first
+    for begin, samples in pieces:
+        peak, heard_to = max(peak, _peak(samples)), begin + len(samples)
+        waiting.append(Window(begin / sample_rate_hz, samples, sample_rate_hz))
+        if (heard_to if stop is None else stop) - first >= minimum_samples:
+            yield from waiting
+            waiting = []
+    piece_seconds = ((heard_to if stop is None else stop) - first) / sample_rate_hz
+    _require_length(source, piece_seconds, start, end, reader.declared_frames / reader.sample_rate_hz)
     if require_sound and peak < SILENCE_PEAK:
         raise _silence_error(source, start, end)
 
@@ -234,18 +230,18 @@ def _spread_starts(first: int, stop: int, window: int, hop: int, max_windows: in
     return [first + round(i * (latest - first) / (max_windows - 1)) for i in range(max_windows)]
 
 
-def _true_end(reader: Reader, sample_rate_hz: int, first: int, last: int | None, window: int, name: str) -> int:
+def _true_end(reader: Reader, sample_rate_hz: int, first: int, last: int | None, window: int) -> int:
     """Where the sound in samples `first` to `last` really ends: a damaged file may end before its declared length."""
     declared = reader.declared_frames * sample_rate_hz // reader.sample_rate_hz
     expected = declared if last is None else min(declared, last)
     tail_from = max(first, expected - window)
-    tail = sum(len(block) for block in _resampled(reader, sample_rate_hz, tail_from, expected, name))
+    tail = sum(len(block) for block in _resampled(reader, sample_rate_hz, tail_from, expected))
     if tail:
         return tail_from + tail
-    return first + sum(len(block) for block in _resampled(reader, sample_rate_hz, first, last, name))
+    return first + sum(len(block) for block in _resampled(reader, sample_rate_hz, first, last))
 
 
-def _resampled(reader: Reader, sample_rate_hz: int, first: int, last: int | None, name: str) -> Iterator[Samples]:
+def _resampled(reader: Reader, sample_rate_hz: int, first: int, last: int | None) -> Iterator[Samples]:
     """Samples `first` to `last` (exclusive) at the wanted rate; sample n stands at n / sample_rate_hz of the file.
 
     Decoding starts shortly before `first`, at a source frame that falls on the wanted grid, so that the piece equals
@@ -254,14 +250,14 @@ def _resampled(reader: Reader, sample_rate_hz: int, first: int, last: int | None
     divisor = math.gcd(sample_rate_hz, reader.sample_rate_hz)
     up, down = sample_rate_hz // divisor, reader.sample_rate_hz // divisor
     if up == down:
-        yield from _finite(reader.blocks(first, last), first, reader.sample_rate_hz, name)
+        yield from _finite(reader.blocks(first, last), first, reader.sample_rate_hz, reader.name)
         return
     margin = math.ceil(_RESAMPLER_MARGIN_SECONDS * reader.sample_rate_hz)
     periods = max(0, first * down // up - margin) // down
     begin = periods * down
     stop = None if last is None else last * down // up + margin
     resampler = soxr.ResampleStream(reader.sample_rate_hz, sample_rate_hz, 1, dtype="float32", quality="HQ")
-    source_blocks = _finite(reader.blocks(begin, stop), begin, reader.sample_rate_hz, name)
+    source_blocks = _finite(reader.blocks(begin, stop), begin, reader.sample_rate_hz, reader.name)
     yield from between(_through(resampler, source_blocks), periods * up, first, last)
 
 

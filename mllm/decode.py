@@ -41,8 +41,13 @@ _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 
 
 
 class Reader(Protocol):
-    """An opened file: its facts, and its sound as mono blocks at its own rate."""
+    """A file that can be opened: its facts, and its sound as mono blocks at its own rate.
 
+    Each reading opens the file anew, so that none depends on the state that another left a decoder in.
+    """
+
+    name: str
+    """How a message calls it."""
     sample_rate_hz: int
     """Samples a second, in the file."""
     channels: int
@@ -54,27 +59,24 @@ class Reader(Protocol):
         """The frames `first` (>= 0) to `last` (exclusive; None: to the end), fewer if the file ends before."""
 
 
-@contextlib.contextmanager
-def open_audio(source: Source) -> Iterator[Reader]:
+def open_audio(source: Source) -> Reader:
     """Open a source with the library that hears all of it.
 
     Raises:
         AudioError: for a missing file, a directory, an empty file, anything that is not audio, or zero length.
     """
     _require_file(source)
-    with contextlib.ExitStack() as stack:
-        reader: Reader
-        try:
-            raw = stack.enter_context(_raw(source))
-            file = stack.enter_context(soundfile.SoundFile(raw))
-            reader = _AvReader(source) if file.format == "MP3" else _SoundFileReader(file)
-        except PermissionError as error:
-            raise AudioError(f"{name_of(source)} may not be read; give this user permission to read it") from error
-        except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless formats, known by a suffix such as .raw
-            reader = _AvReader(source)
-        if reader.declared_frames < 1:
-            raise AudioError(f"{name_of(source)} is audio of zero length; expected some seconds of music")
-        yield reader
+    reader: Reader
+    try:
+        with _sound_file(source) as file:
+            reader = _AvReader(source) if file.format == "MP3" else _SoundFileReader(source, file)
+    except PermissionError as error:
+        raise AudioError(f"{name_of(source)} may not be read; give this user permission to read it") from error
+    except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless formats, known by a suffix such as .raw
+        reader = _AvReader(source)
+    if reader.declared_frames < 1:
+        raise AudioError(f"{name_of(source)} is audio of zero length; expected some seconds of music")
+    return reader
 
 
 def between(blocks: Iterable[Samples], position: int, first: int, last: int | None) -> Iterator[Samples]:
@@ -97,6 +99,12 @@ def _raw(source: Source) -> IO[bytes]:
     return io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")
 
 
+@contextlib.contextmanager
+def _sound_file(source: Source) -> Iterator[soundfile.SoundFile]:
+    with _raw(source) as raw, soundfile.SoundFile(raw) as file:
+        yield file
+
+
 def _require_file(source: Source) -> None:
     if isinstance(source, bytes):
         if not source:
@@ -116,29 +124,32 @@ def _require_file(source: Source) -> None:
 class _SoundFileReader:
     """A file that libsndfile opens."""
 
-    def __init__(self, file: soundfile.SoundFile) -> None:
-        self._file = file
+    def __init__(self, source: Source, file: soundfile.SoundFile) -> None:
+        self._source = source
+        self.name = name_of(source)
         self.sample_rate_hz: int = file.samplerate
         self.channels: int = file.channels
         self.declared_frames: int = file.frames
 
     def blocks(self, first: int, last: int | None) -> Iterator[Samples]:
         stop = self.declared_frames if last is None else min(last, self.declared_frames)
-        try:
-            if first < stop:
-                self._file.seek(first)
-            while first < stop:
-                block = self._file.read(min(_BLOCK_FRAMES, stop - first), dtype="float32", always_2d=True)
-                if not len(block):
-                    return
-                first += len(block)
-                yield _mono(block, axis=1)
-        except soundfile.LibsndfileError:
-            return  # damaged from here on: it is heard as far as it decodes
+        if first >= stop:
+            return
+        with _sound_file(self._source) as file:
+            try:
+                file.seek(first)
+                while first < stop:
+                    block = file.read(min(_BLOCK_FRAMES, stop - first), dtype="float32", always_2d=True)
+                    if not len(block):
+                        return
+                    first += len(block)
+                    yield _mono(block, axis=1)
+            except soundfile.LibsndfileError:
+                return  # damaged from here on: it is heard as far as it decodes
 
 
 class _AvReader:
-    """A file that only PyAV opens. Each reading opens it anew, for a decoder keeps state.
+    """A file that PyAV opens.
 
     A piece that starts late is sought, not decoded from the beginning; its place is then as exact as the file's own
     time stamps (Matroska and webm: 1 ms; others: one sample).
@@ -146,6 +157,7 @@ class _AvReader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self.name = name_of(source)
         with self._opened() as (container, stream):
             first_frame = next(_frames(container, stream), None)
             if first_frame is None:
@@ -194,12 +206,12 @@ class _AvReader:
                 container = av.open(file, mode="r", options=options, metadata_errors="ignore")
             except (av.error.FFmpegError, OSError) as error:
                 raise AudioError(
-                    f"{name_of(self._source)} is not audio that can be opened; expected wav, flac, ogg, mp3, m4a, aac, "
+                    f"{self.name} is not audio that can be opened; expected wav, flac, ogg, mp3, m4a, aac, "
                     "opus, or the sound of mp4, mkv or webm: see whether a player opens it, then convert it to one"
                 ) from error
             with container:
                 if not container.streams.audio:
-                    raise AudioError(f"{name_of(self._source)} has no sound in it, only other streams; expected music")
+                    raise AudioError(f"{self.name} has no sound in it, only other streams; expected music")
                 yield container, container.streams.audio[0]
 
 
