@@ -21,12 +21,13 @@ help: ## Show the targets
 
 install: $(STAMP) ## Create .venv and install everything that tests need
 
-# torch is installed first and alone: the rest then finds it and takes no other build.
+# torch is installed first and alone: the rest then finds it and takes no other build. (Alone, so that the CPU index is
+# asked for one package only; what torch itself needs comes with the rest.)
 $(STAMP): pyproject.toml Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --retries 1 --extra-index-url "$(TORCH_INDEX)" torch==2.13.0
-	$(BIN)/pip install --quiet -e ".[dev]"
-	$(BIN)/pip install --quiet --no-deps "tinysoundfont>=0.3.7"
+	$(BIN)/pip install -qq --retries 1 --no-deps --extra-index-url "$(TORCH_INDEX)" torch==2.13.0
+	$(BIN)/pip install -qq -e ".[dev]"
+	$(BIN)/pip install -qq --no-deps "tinysoundfont>=0.3.7"
 	touch $@
 
 demo: install ## Caption, describe and question AUDIO=file (default: the shipped recording)
