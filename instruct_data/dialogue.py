@@ -1,0 +1,194 @@
+"""Questions about what is known of a recording, with their true answers.
+
+In: `Known` (from statements, or from the labels of a rendered clip) and a random generator. Out: (question, answer,
+intent) triples; the same truth always gives answers that agree. Knows nothing of audio or models.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+
+from mllm import facts as vocabulary
+from mllm.facts import Facts
+from mllm.instruct_data.phrases import CANNOT_TELL, QUESTIONS, SYNONYMS, Phrasings, with_article
+from mllm.instruct_data.statements import Known, join
+
+SLOW_BELOW_BPM = 80
+FAST_FROM_BPM = 130
+JSON_QUESTION = QUESTIONS["json"].train[0]
+"""The question that `mllm describe` asks."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One question with its answer."""
+
+    question: str
+    answer: str
+    intent: str
+
+
+def named(instruments: tuple[str, ...]) -> str:
+    """Instruments in a sentence, with their articles."""
+    return join([with_article(name) for name in instruments])
+
+
+def cannot_tell(what: str) -> str:
+    """The one way of saying that something is not known."""
+    return f"I cannot tell {what}."
+
+
+def json_answer(facts: Facts) -> str:
+    """The facts as the JSON object that `mllm describe` reads; fields nobody knows are null."""
+    return json.dumps(
+        {
+            "tempo_bpm": facts.tempo_bpm,
+            "key": facts.key,
+            "meter": facts.meter,
+            "instruments": list(facts.instruments) if facts.instruments is not None else None,
+        }
+    )
+
+
+def speed_word(tempo_bpm: int) -> str:
+    """One of slow (under 80 BPM), moderate, or fast (from 130 BPM)."""
+    return "slow" if tempo_bpm < SLOW_BELOW_BPM else "fast" if tempo_bpm >= FAST_FROM_BPM else "moderate"
+
+
+def caption(facts: Facts) -> str:
+    """Two sentences that state everything that is known, nothing else."""
+    speed = f"{speed_word(facts.tempo_bpm)} " if facts.tempo_bpm is not None else ""
+    first = f"A {speed}piece"
+    first += f" in {facts.key}" if facts.key is not None else ""
+    first += f", in {facts.meter} time" if facts.meter is not None else ""
+    first += f", at about {facts.tempo_bpm} BPM" if facts.tempo_bpm is not None else ""
+    second = f" It is played by {named(facts.instruments)}." if facts.instruments else ""
+    return f"{first}.{second}"
+
+
+def tags(facts: Facts) -> str:
+    """Comma-separated words for everything that is known."""
+    words = [speed_word(facts.tempo_bpm)] if facts.tempo_bpm is not None else []
+    words += [facts.key] if facts.key is not None else []
+    words += [facts.meter] if facts.meter is not None else []
+    words += list(facts.instruments or ())
+    return ", ".join(words) or cannot_tell("that")
+
+
+def _tempo(facts: Facts) -> str:
+    return f"The tempo is about {facts.tempo_bpm} BPM." if facts.tempo_bpm is not None else cannot_tell("the tempo")
+
+
+def _key(facts: Facts) -> str:
+    return f"The key is {facts.key}." if facts.key is not None else cannot_tell("the key")
+
+
+def _open_answer(intent: str, facts: Facts) -> str:
+    """Answers that need nothing but the facts."""
+    if intent == "tempo":
+        return _tempo(facts)
+    if intent == "key":
+        return _key(facts)
+    if intent == "mode":
+        return f"It is in a {facts.key.split()[1]} key." if facts.key is not None else cannot_tell("the key")
+    if intent == "meter":
+        return f"The time signature is {facts.meter}." if facts.meter is not None else cannot_tell("the meter")
+    if intent == "instruments":
+        return f"I hear {named(facts.instruments)}." if facts.instruments else cannot_tell("the instruments")
+    if intent == "speed":
+        return f"It is {speed_word(facts.tempo_bpm)}." if facts.tempo_bpm is not None else cannot_tell("the tempo")
+    if intent == "key_and_tempo":
+        return f"{_key(facts)} {_tempo(facts)}"
+    if intent == "caption":
+        return caption(facts)
+    if intent == "tags":
+        return tags(facts)
+    return json_answer(facts)
+
+
+OPEN_INTENTS = ("tempo", "key", "mode", "meter", "instruments", "speed", "key_and_tempo", "caption", "tags", "json")
+_OPEN_WEIGHTS = (5, 4, 2, 3, 4, 1, 1, 2, 1, 2)
+
+
+def _choose(rng: random.Random, phrasings: Phrasings, *, held_out: bool) -> str:
+    return rng.choice(phrasings.held_out if held_out else phrasings.train)
+
+
+def instrument_turn(
+    rng: random.Random, known: Known, *, negated: bool, held_out: bool, name: str | None = None
+) -> Turn:
+    """A yes/no question about one instrument; half of them about one that plays, where any is known to.
+
+    Args:
+        rng: chooses instrument and wording.
+        known: the truth.
+        negated: ask whether the instrument is absent.
+        held_out: use the wordings kept for the gate.
+        name: ask about this member of `INSTRUMENTS` instead of a random one.
+    """
+    present = known.facts.instruments or ()
+    if name is None:
+        pool = [present, tuple(known.absent), vocabulary.INSTRUMENTS]
+        pools = [pool[0] or pool[2], pool[1] or pool[2], pool[2]]
+        name = rng.choice(rng.choices(pools, weights=(5, 5, 1))[0])
+    said = rng.choice(SYNONYMS[name])
+    pattern = _choose(rng, QUESTIONS["lacks" if negated else "has"], held_out=held_out)
+    question = pattern.format(name=said, a_name=with_article(said))
+    question = question[0].upper() + question[1:]
+    if name in present:
+        answer = f"{'No' if negated else 'Yes'}, I hear {with_article(name)}."
+    elif name in known.absent:
+        answer = f"{'Yes' if negated else 'No'}, I hear no {name}."
+    else:
+        answer = cannot_tell("the instruments")
+    return Turn(question=question, answer=answer, intent="lacks" if negated else "has")
+
+
+def _key_turn(rng: random.Random, facts: Facts, *, held_out: bool) -> Turn:
+    intent = rng.choice(("is_key", "is_mode"))
+    true_key = facts.key
+    asked = true_key if true_key is not None and rng.random() < 0.5 else rng.choice(vocabulary.KEYS)
+    mode = asked.split()[1]
+    question = _choose(rng, QUESTIONS[intent], held_out=held_out).format(key=asked, mode=mode)
+    if true_key is None:
+        answer = cannot_tell("the key")
+    elif intent == "is_key":
+        answer = f"Yes, the key is {true_key}." if asked == true_key else f"No, the key is {true_key}."
+    else:
+        answer = f"{'Yes' if true_key.split()[1] == mode else 'No'}, the key is {true_key}."
+    return Turn(question=question, answer=answer, intent=intent)
+
+
+def random_turn(rng: random.Random, known: Known, *, held_out: bool = False) -> Turn:
+    """Any question about one recording."""
+    kind = rng.random()
+    if kind < 0.44:
+        intent = rng.choices(OPEN_INTENTS, weights=_OPEN_WEIGHTS)[0]
+        question = _choose(rng, QUESTIONS[intent], held_out=held_out)
+        return Turn(question=question, answer=_open_answer(intent, known.facts), intent=intent)
+    if kind < 0.82:
+        return instrument_turn(rng, known, negated=rng.random() < 0.5, held_out=held_out)
+    if kind < 0.9:
+        return _key_turn(rng, known.facts, held_out=held_out)
+    what = rng.choice(tuple(CANNOT_TELL))
+    return Turn(
+        question=_choose(rng, CANNOT_TELL[what], held_out=held_out), answer=cannot_tell(what), intent="cannot_tell"
+    )
+
+
+_ORDINALS = ("first", "second")
+
+
+def two_recordings_turn(rng: random.Random, known: tuple[Known, ...]) -> Turn:
+    """A question about one of two recordings, or about which is the faster."""
+    tempi = [k.facts.tempo_bpm for k in known]
+    if rng.random() < 0.2 and tempi[0] is not None and tempi[1] is not None and abs(tempi[0] - tempi[1]) > 15:
+        question = rng.choice(("Which one is faster?", "Which recording is faster?", "Which of the two is faster?"))
+        faster = _ORDINALS[0 if tempi[0] > tempi[1] else 1]
+        return Turn(question=question, answer=f"The {faster} one is faster.", intent="faster")
+    which = rng.randrange(2)
+    turn = random_turn(rng, known[which])
+    lead = rng.choice(("In the {} recording: ", "About the {} one: ", "The {} recording. ", "For the {} audio: "))
+    return dataclasses.replace(turn, question=lead.format(_ORDINALS[which]) + turn.question, intent="two")

@@ -1,0 +1,28 @@
+"""Every error that a user can cause: what was given, what was expected, what to do.
+
+Raised everywhere in the package and caught once, in the command line, which prints the sentence and exits with 2.
+"""
+
+
+class MllmError(Exception):
+    """Root of all errors that a user can cause; the message is one or two plain sentences."""
+
+
+class AudioError(MllmError):
+    """A file or buffer that cannot be heard: missing, not audio, empty, silent, too short."""
+
+
+class MessageError(MllmError):
+    """A conversation that is not in the message format."""
+
+
+class PromptError(MllmError):
+    """A conversation that cannot become a prompt: longer than the context, or no place for its soft tokens."""
+
+
+class ConfigError(MllmError):
+    """A setting that is unknown or out of range."""
+
+
+class CheckpointError(MllmError):
+    """A checkpoint that is absent, incomplete, altered or of another shape."""

@@ -1,0 +1,126 @@
+"""Text pre-training of the compact reference backbone, a LLaMA, with transformers.Trainer.
+
+In: a `BackboneConfig`, a tokenizer, batches of ids and labels. Out: a directory with `LlamaForCausalLM` weights (bf16),
+tokenizer and chat template. Knows neither audio nor what the text says.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from mllm.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BackboneConfig:
+    """Settings of the text pre-training of the reference backbone."""
+
+    output: Path
+    """Directory for checkpoints and, in `final/`, the result."""
+    hidden_size: int = 256
+    """Model width."""
+    layers: int = 4
+    """Transformer layers."""
+    heads: int = 4
+    """Attention heads."""
+    intermediate_size: int = 704
+    """Width of the gated feed-forward."""
+    context: int = 2048
+    """Longest prompt in tokens."""
+    steps: int = 2800
+    """Optimiser steps."""
+    learning_rate: float = 2e-3
+    """Peak learning rate, reached after 150 steps, then cosine."""
+    save_every: int = 200
+    """Steps between checkpoints."""
+    seed: int = 1
+    """Seed of the weights."""
+
+    def __post_init__(self) -> None:
+        if self.hidden_size % self.heads:
+            raise ConfigError(
+                f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}; change one of them"
+            )
+
+
+def train(
+    config: BackboneConfig,
+    tokenizer: PreTrainedTokenizerFast,
+    batches: torch.utils.data.IterableDataset[Any],
+    collate: Callable[[list[Any]], dict[str, torch.Tensor]],
+    callbacks: Sequence[TrainerCallback] = (),
+) -> LlamaForCausalLM:
+    """Trains, or resumes from the last checkpoint in `config.output`, and writes `final/`.
+
+    Args:
+        config: sizes and schedule.
+        tokenizer: saved beside the weights; its length is the vocabulary.
+        batches: yields one ready batch an item.
+        collate: turns a list of one item into tensors `input_ids`, `labels`, `attention_mask`, each (B, S).
+        callbacks: added to the Trainer.
+
+    Returns:
+        The trained model in float32.
+    """
+    config.output.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(config.seed)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=config.hidden_size,
+            intermediate_size=config.intermediate_size,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.heads,
+            max_position_embeddings=config.context,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+    arguments = TrainingArguments(
+        output_dir=str(config.output),
+        max_steps=config.steps,
+        per_device_train_batch_size=1,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=150,
+        weight_decay=0.05,
+        adam_beta2=0.98,
+        max_grad_norm=1.0,
+        logging_steps=50,
+        save_steps=config.save_every,
+        save_total_limit=2,
+        report_to=["tensorboard"],
+        use_cpu=not torch.cuda.is_available(),
+        remove_unused_columns=False,
+        seed=config.seed,
+        disable_tqdm=True,
+    )
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=batches,
+        data_collator=collate,
+        callbacks=list(callbacks),
+    )
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(config.output)))
+    final = config.output / "final"
+    model.save_pretrained(final, state_dict={k: v.to(torch.bfloat16) for k, v in model.state_dict().items()})
+    tokenizer.save_pretrained(final)
+    return model

@@ -1,0 +1,52 @@
+"""Pre-trains the compact reference backbone on text and reads its gate.
+
+    python scripts/train_backbone.py --train.output runs/backbone --text.prose books.jsonl.gz
+
+Resumes from the last checkpoint in `--train.output`. Exit status 1 if the gate is not passed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+
+from jsonargparse import auto_cli
+from transformers import PreTrainedTokenizerFast
+
+from mllm.instruct_data import backbone_text
+from mllm.instruct_data.backbone_text import GATE_PASS, Conversations, GateReading, TextConfig
+from mllm.train.backbone import BackboneConfig, train
+
+
+def run(train_settings: BackboneConfig, text: TextConfig = TextConfig(), gate_questions: int = 3000) -> int:  # noqa: B008
+    """Trains the backbone and reads the gate.
+
+    Args:
+        train_settings: sizes and schedule.
+        text: what it is trained on.
+        gate_questions: questions of the final gate.
+    """
+    text = dataclasses.replace(text, steps=train_settings.steps)
+    prose = backbone_text.read_prose(text.prose) if text.prose is not None else ""
+    saved = train_settings.output / "tokenizer"
+    if not saved.exists():
+        backbone_text.train_tokenizer(text, prose).save_pretrained(saved)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(saved)
+    pad_id = int(tokenizer.pad_token_id)
+    model = train(
+        train_settings,
+        tokenizer,
+        Conversations(text, tokenizer, prose),
+        lambda rows: backbone_text.pad(rows, pad_id),
+        [GateReading(tokenizer)],
+    )
+    reading = backbone_text.gate(model, tokenizer, questions=gate_questions)
+    path = train_settings.output / "final" / "gate.json"
+    path.write_text(json.dumps(reading, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(reading["parts"], indent=1))
+    return 0 if min(reading["parts"].values()) >= GATE_PASS else 1
+
+
+if __name__ == "__main__":
+    sys.exit(auto_cli(run, as_positional=False))
