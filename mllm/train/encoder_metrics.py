@@ -1,0 +1,123 @@
+"""What the compact encoder names right on cached clips: predictions and labels in, scores in [0, 1] out.
+
+Knows nothing of training. Key scores follow MIREX; tempo counts as right within 4 %.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from mllm.encoders import _cqt_frontend as frontend
+from mllm.encoders.cqt import Encoder
+from mllm.facts import INSTRUMENTS, TEMPO_CLASSES_BPM
+from mllm.train.feature_store import CachedClip, FeatureStore
+
+TEMPO_TOLERANCE = 0.04
+_OCTAVES = (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """Readouts and labels of n clips, in the same order."""
+
+    tempo_bpm: np.ndarray
+    """(n,) most probable class, beats per minute."""
+    key: np.ndarray
+    """(n,) most probable index into `facts.KEYS`."""
+    meter: np.ndarray
+    """(n,) most probable index into `facts.METERS`."""
+    instruments: np.ndarray
+    """(n, 17) probabilities."""
+    clips: tuple[CachedClip, ...]
+
+    @property
+    def instrument_labels(self) -> np.ndarray:
+        """(n, 17) booleans."""
+        labels = np.zeros((len(self.clips), len(INSTRUMENTS)), bool)
+        for row, clip in enumerate(self.clips):
+            labels[row, list(clip.instruments)] = True
+        return labels
+
+
+@torch.inference_mode()
+def predict(encoder: Encoder, sources: Sequence[tuple[FeatureStore, CachedClip]]) -> Predictions:
+    """Readouts of the first window of each clip; the encoder must be in evaluation mode."""
+    window = int(encoder.window_seconds * frontend.SLOTS_PER_SECOND) // frontend.SLOTS_PER_FRAME
+    tempo, key, meter, instruments = [], [], [], []
+    for store, clip in sources:
+        levels, _ = store.read(clip, 0, window * frontend.SLOTS_PER_FRAME)
+        readout = encoder.readout(torch.from_numpy(levels)[None])
+        tempo.append(TEMPO_CLASSES_BPM[int(readout["tempo"][0].argmax())])
+        key.append(int(readout["key"][0].argmax()))
+        meter.append(int(readout["meter"][0].argmax()))
+        instruments.append(readout["instruments"][0].float().numpy())
+    return Predictions(
+        tempo_bpm=np.array(tempo, float),
+        key=np.array(key),
+        meter=np.array(meter),
+        instruments=np.array(instruments).reshape(-1, len(INSTRUMENTS)),
+        clips=tuple(clip for _, clip in sources),
+    )
+
+
+def choose_thresholds(predictions: Predictions) -> tuple[float, ...]:
+    """The threshold of each instrument with the best F1; 0.5 where fewer than three clips have the instrument."""
+    candidates = np.round(np.arange(0.1, 0.91, 0.05), 2)
+    thresholds = []
+    for column in range(len(INSTRUMENTS)):
+        truth = predictions.instrument_labels[:, column]
+        if truth.sum() < 3:
+            thresholds.append(0.5)
+            continue
+        heard = predictions.instruments[:, column, None] >= candidates
+        hits = (heard & truth[:, None]).sum(0)
+        f1 = 2 * hits / (heard.sum(0) + truth.sum())
+        thresholds.append(float(candidates[np.flatnonzero(f1 == f1.max()).mean().astype(int)]))
+    return tuple(thresholds)
+
+
+def scores(predictions: Predictions, thresholds: Sequence[float]) -> dict[str, float]:
+    """Scores of the clips whose label is known; a score without any such clip is left out.
+
+    Returns:
+        `key` (exact), `key_mirex`, `tempo` (within 4 %), `tempo_octave` (also at 2, 3, 1/2 or 1/3 of it), `meter`
+        and `instruments_f1` (micro-averaged).
+    """
+    result: dict[str, float] = {}
+    true_key = np.array([clip.key for clip in predictions.clips])
+    if (true_key >= 0).any():
+        known = true_key >= 0
+        values = [mirex_key_score(int(t), int(p)) for t, p in zip(true_key[known], predictions.key[known], strict=True)]
+        result["key"] = float(np.mean(predictions.key[known] == true_key[known]))
+        result["key_mirex"] = float(np.mean(values))
+    true_tempo = np.array([clip.tempo_bpm for clip in predictions.clips])
+    if (true_tempo > 0).any():
+        ratio = predictions.tempo_bpm[true_tempo > 0] / true_tempo[true_tempo > 0]
+        close = [np.abs(ratio / octave - 1.0) <= TEMPO_TOLERANCE for octave in _OCTAVES]
+        result["tempo"] = float(close[0].mean())
+        result["tempo_octave"] = float(np.any(close, axis=0).mean())
+    true_meter = np.array([clip.meter for clip in predictions.clips])
+    if (true_meter >= 0).any():
+        result["meter"] = float(np.mean(predictions.meter[true_meter >= 0] == true_meter[true_meter >= 0]))
+    labels = predictions.instrument_labels
+    heard = predictions.instruments >= np.array(thresholds)
+    if labels.any():
+        result["instruments_f1"] = float(2 * (heard & labels).sum() / (heard.sum() + labels.sum()))
+    return result
+
+
+def mirex_key_score(truth: int, prediction: int) -> float:
+    """1 exact, 0.5 a fifth off in the same mode, 0.3 relative, 0.2 parallel, else 0; indices into `facts.KEYS`."""
+    if truth == prediction:
+        return 1.0
+    (true_minor, true_tonic), (minor, tonic) = divmod(truth, 12), divmod(prediction, 12)
+    if true_minor == minor:
+        return 0.5 if (tonic - true_tonic) % 12 in (5, 7) else 0.0
+    relative = (true_tonic + 3) % 12 if true_minor else (true_tonic - 3) % 12
+    if tonic == relative:
+        return 0.3
+    return 0.2 if tonic == true_tonic else 0.0
