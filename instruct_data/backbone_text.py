@@ -44,6 +44,13 @@ SPECIAL_TOKENS: tuple[str, ...] = (
     "<|/item|>",
     "<|item_token|>",
 )
+MARKERS = {
+    "audio_token": "<|audio_token|>",
+    "audio_start": "<|audio|>",
+    "audio_end": "<|/audio|>",
+    "item_token": "<|item_token|>",
+}
+"""How soft tokens are written for the reference backbone; see `mllm.prompt.Markers`."""
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"

@@ -11,8 +11,9 @@ import dataclasses
 import json
 import sys
 
+import torch
 from jsonargparse import auto_cli
-from transformers import PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mllm.instruct_data import backbone_text
 from mllm.instruct_data.backbone_text import GATE_PASS, Conversations, GateReading, TextConfig
@@ -34,16 +35,17 @@ def run(train_settings: BackboneConfig, text: TextConfig = TextConfig(), gate_qu
         backbone_text.train_tokenizer(text, prose).save_pretrained(saved)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(saved)
     pad_id = int(tokenizer.pad_token_id)
-    model = train(
+    train(
         train_settings,
         tokenizer,
         Conversations(text, tokenizer, prose),
         lambda rows: backbone_text.pad(rows, pad_id),
         [GateReading(tokenizer)],
     )
-    reading = backbone_text.gate(model, tokenizer, questions=gate_questions)
-    path = train_settings.output / "final" / "gate.json"
-    path.write_text(json.dumps(reading, indent=1) + "\n", encoding="utf-8")
+    final = train_settings.output / "final"
+    stored = LlamaForCausalLM.from_pretrained(final, dtype=torch.float32)
+    reading = backbone_text.gate(stored, tokenizer, questions=gate_questions)
+    (final / "gate.json").write_text(json.dumps(reading, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(reading["parts"], indent=1))
     return 0 if min(reading["parts"].values()) >= GATE_PASS else 1
 

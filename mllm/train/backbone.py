@@ -63,7 +63,7 @@ def train(
     batches: torch.utils.data.IterableDataset[Any],
     collate: Callable[[list[Any]], dict[str, torch.Tensor]],
     callbacks: Sequence[TrainerCallback] = (),
-) -> LlamaForCausalLM:
+) -> None:
     """Trains, or resumes from the last checkpoint in `config.output`, and writes `final/`.
 
     Args:
@@ -72,9 +72,6 @@ def train(
         batches: yields one ready batch an item.
         collate: turns a list of one item into tensors `input_ids`, `labels`, `attention_mask`, each (B, S).
         callbacks: added to the Trainer.
-
-    Returns:
-        The trained model in float32.
     """
     config.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
@@ -123,4 +120,3 @@ def train(
     final = config.output / "final"
     model.save_pretrained(final, state_dict={k: v.to(torch.bfloat16) for k, v in model.state_dict().items()})
     tokenizer.save_pretrained(final)
-    return model

@@ -1,0 +1,171 @@
+"""Training of an adapter under a frozen backbone, with transformers.Trainer.
+
+In: a model from `checkpoint.assemble`, and batches of prompts with encoder features. Out: the model, its adapter
+trained. Two losses: the answers' (through the frozen backbone), and, for an adapter that speaks in the backbone's words
+(`align`), a cross-entropy that says which word each soft token should be. Knows nothing of data sets or labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import Trainer, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from mllm.modeling import MusicLLMForConditionalGeneration
+from mllm.prompt import IGNORE_INDEX, Prompt
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdapterTrainingConfig:
+    """Settings of the training of an adapter."""
+
+    output: Path
+    """Directory for checkpoints."""
+    steps: int = 2400
+    """Optimiser steps, those of `word_steps` among them."""
+    word_steps: int = 800
+    """First steps, in which only the words of the soft tokens are learnt, without the backbone."""
+    learning_rate: float = 1e-3
+    """Peak learning rate, reached after 100 steps, then cosine."""
+    word_weight: float = 0.5
+    """Weight of the loss on words after `word_steps`, beside the answers' (weight 1)."""
+    save_every: int = 300
+    """Steps between checkpoints."""
+    seed: int = 1
+    """Seed of the order of the data."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Example:
+    """One conversation with its audio as encoder features."""
+
+    prompt: Prompt
+    features: tuple[Tensor, ...]
+    """(L, T, D) of each window, in prompt order."""
+    words: tuple[int, ...]
+    """What each soft token should say, as an index into the adapter's lexicon; -100 where it is left open."""
+
+
+class Examples(Protocol):
+    """Where batches come from."""
+
+    def batch(self, step: int) -> Sequence[Example]:
+        """The batch of one step; the same step always gives the same batch."""
+
+
+class _Steps(torch.utils.data.IterableDataset[Sequence[Example]]):
+    def __init__(self, examples: Examples, steps: int) -> None:
+        self._examples = examples
+        self._steps = steps
+
+    def __iter__(self) -> Iterator[Sequence[Example]]:
+        for step in range(self._steps + 1):
+            yield self._examples.batch(step)
+
+
+def collate(batches: Sequence[Sequence[Example]], pad_id: int) -> dict[str, Any]:
+    """Pads one batch on the right.
+
+    Returns:
+        `input_ids`, `labels` and `attention_mask` (B, S), `audio_features`, and `words` (N,) over all soft tokens.
+    """
+    (batch,) = batches
+    width = max(len(example.prompt.input_ids) for example in batch)
+
+    def padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+        return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])
+
+    return {
+        "input_ids": padded([example.prompt.input_ids for example in batch], pad_id),
+        "labels": padded([example.prompt.labels for example in batch], IGNORE_INDEX),
+        "attention_mask": padded([[1] * len(example.prompt.input_ids) for example in batch], 0),
+        "audio_features": [window for example in batch for window in example.features],
+        "words": torch.tensor([word for example in batch for word in example.words]),
+    }
+
+
+class AdapterTrainer(Trainer):  # type: ignore[misc]
+    """`Trainer` with the loss on words beside the answers'."""
+
+    def __init__(self, config: AdapterTrainingConfig, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._config = config
+
+    def compute_loss(
+        self,
+        model: MusicLLMForConditionalGeneration,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """The loss of one batch, as `Trainer` wants it."""
+        words = inputs.pop("words")
+        if not hasattr(model.audio_adapter, "token_logits"):
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        logits = word_logits(model, inputs.pop("audio_features"))
+        loss = functional.cross_entropy(torch.cat(logits).float(), words, ignore_index=IGNORE_INDEX)
+        if self.state.global_step < self._config.word_steps:
+            return (loss, {}) if return_outputs else loss
+        anchors = model.audio_adapter.anchors
+        embeds = [window.float().softmax(-1).to(anchors.dtype) @ anchors for window in logits]
+        outputs = model(**inputs, audio_embeds=embeds, num_items_in_batch=num_items_in_batch)
+        loss = outputs.loss + self._config.word_weight * loss
+        return (loss, outputs) if return_outputs else loss
+
+
+def word_logits(model: MusicLLMForConditionalGeneration, features: Sequence[Tensor]) -> list[Tensor]:
+    """What each soft token says over the adapter's lexicon, (N, K) for each window, in order."""
+    groups: dict[int, list[int]] = {}
+    for index, window in enumerate(features):
+        groups.setdefault(window.shape[1], []).append(index)
+    logits: dict[int, Tensor] = {}
+    for indices in groups.values():
+        states = torch.stack([features[i].float() for i in indices])  # (B, L, T, D)
+        frames = states[:, -1] if model.layer_mix is None else model.layer_mix(states)
+        logits.update(zip(indices, model.audio_adapter.token_logits(frames), strict=True))
+    return [logits[index] for index in range(len(features))]
+
+
+def train(
+    model: MusicLLMForConditionalGeneration, config: AdapterTrainingConfig, examples: Examples, *, pad_id: int
+) -> Mapping[str, float]:
+    """Trains the adapter in place, or resumes from the last checkpoint in `config.output`.
+
+    Returns:
+        The Trainer's metrics, `train_loss` and `train_runtime` among them.
+    """
+    arguments = TrainingArguments(
+        output_dir=str(config.output),
+        max_steps=config.steps,
+        per_device_train_batch_size=1,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=100,
+        weight_decay=0.01,
+        max_grad_norm=1.0,
+        logging_steps=50,
+        save_steps=config.save_every,
+        save_total_limit=2,
+        report_to=["tensorboard"],
+        use_cpu=not torch.cuda.is_available(),
+        remove_unused_columns=False,
+        seed=config.seed,
+        disable_tqdm=True,
+    )
+    trainer = AdapterTrainer(
+        config,
+        model=model,
+        args=arguments,
+        train_dataset=_Steps(examples, config.steps),
+        data_collator=lambda rows: collate(rows, pad_id),
+    )
+    result = trainer.train(resume_from_checkpoint=get_last_checkpoint(str(config.output)))
+    metrics: Mapping[str, float] = result.metrics
+    return metrics

@@ -1,0 +1,136 @@
+"""Questions, answers, blocks and statements agree with the facts they are made from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import re
+
+import pytest
+
+from mllm import facts as vocabulary
+from mllm.errors import ConfigError
+from mllm.facts import Facts
+from mllm.instruct_data import blocks, dialogue, statements
+from mllm.instruct_data.phrases import CANNOT_TELL, QUESTIONS, SYNONYMS
+
+FACTS = Facts(tempo_bpm=120, key="F# minor", meter="3/4", instruments=("piano", "acoustic guitar", "drums"))
+
+
+def test_a_block_states_every_field_in_its_slot() -> None:
+    words = blocks.words(FACTS)
+    assert len(words) == blocks.SLOTS
+    assert words[:10] == (" tempo", "1", "2", "0", " key", " F#", " minor", " meter", "3", "4")
+    assert [word for word in words[10:] if word != blocks.ABSENT] == [" piano", " acoustic", " drums"]
+
+
+def test_an_empty_block_is_unknown_throughout() -> None:
+    words = blocks.words(Facts())
+    assert set(words) == {" tempo", " key", " meter", blocks.UNKNOWN}
+    assert len(words) == blocks.SLOTS
+
+
+def test_every_word_of_every_block_is_in_the_lexicon() -> None:
+    rng = random.Random(0)
+    lexicon = set(blocks.lexicon())
+    for _ in range(300):
+        assert set(blocks.words(statements.random_facts(rng, unknown=0.2))) <= lexicon
+    assert len(lexicon) == len(blocks.lexicon())
+
+
+def test_training_and_gate_share_no_wording() -> None:
+    for phrasings in (*QUESTIONS.values(), *CANNOT_TELL.values()):
+        assert phrasings.held_out
+        assert not set(phrasings.train) & set(phrasings.held_out)
+
+
+@pytest.mark.parametrize("negated", [False, True])
+def test_yes_and_no_follow_the_facts(negated: bool) -> None:
+    rng = random.Random(1)
+    known = statements.known_from_facts(FACTS)
+    for name in vocabulary.INSTRUMENTS:
+        turn = dialogue.instrument_turn(rng, known, negated=negated, held_out=False, name=name)
+        plays = name in (FACTS.instruments or ())
+        assert turn.answer.startswith("Yes," if plays != negated else "No,")
+        assert any(said in turn.question.lower() for said in SYNONYMS[name])
+
+
+def test_half_of_the_instruments_asked_about_play() -> None:
+    rng = random.Random(2)
+    known = statements.known_from_facts(FACTS)
+    yes = sum(
+        dialogue.instrument_turn(rng, known, negated=False, held_out=False).answer.startswith("Yes") for _ in range(2000)
+    )
+    assert 850 < yes < 1100
+
+
+@pytest.mark.parametrize("intent", dialogue.OPEN_INTENTS)
+def test_open_questions_about_nothing_known_are_not_answered(intent: str) -> None:
+    rng = random.Random(3)
+    unknown = statements.known_from_facts(Facts())
+    turns = [dialogue.random_turn(rng, unknown) for _ in range(600)]
+    answers = {turn.answer for turn in turns if turn.intent == intent}
+    assert answers
+    assert not any(re.search(r"\d|major\b|minor\b|piano", answer) for answer in answers)
+
+
+def test_the_json_answer_is_json() -> None:
+    assert json.loads(dialogue.json_answer(FACTS)) == {
+        "tempo_bpm": 120,
+        "key": "F# minor",
+        "meter": "3/4",
+        "instruments": ["piano", "acoustic guitar", "drums"],
+    }
+    assert set(json.loads(dialogue.json_answer(Facts())).values()) == {None}
+
+
+def test_several_windows_agree_on_what_most_of_them_state() -> None:
+    rng = random.Random(4)
+    for _ in range(100):
+        context = statements.audio_context(rng, windows=5)
+        found = re.findall(r" key (\S+) (\w+)", context.text)
+        key = context.known[0].facts.key
+        if key is not None:
+            assert found.count(tuple(key.split())) >= 3
+
+
+def test_text_statements_tell_no_more_than_is_known() -> None:
+    rng = random.Random(5)
+    for held_out in (False, True):
+        for _ in range(200):
+            context = statements.text_context(rng, held_out=held_out)
+            facts = context.known[0].facts
+            assert (facts.key is not None) == bool(re.search(r"\b(major|minor)\b", context.text))
+            assert (facts.meter is not None) == bool(re.search(r"\d/\d", context.text))
+            for name in facts.instruments or ():
+                assert name in context.text
+
+
+def test_a_question_about_one_of_two_recordings_is_answered_from_that_one() -> None:
+    rng = random.Random(6)
+    known = tuple(
+        statements.known_from_facts(dataclasses.replace(FACTS, key=key, tempo_bpm=tempo))
+        for key, tempo in (("C major", 60), ("A minor", 150))
+    )
+    turns = [dialogue.two_recordings_turn(rng, known) for _ in range(800)]
+    for turn in turns:
+        if "faster" in turn.question:
+            assert turn.answer == "The second one is faster."
+        elif "The key is" in turn.answer and "Is " not in turn.question:
+            assert ("C major" in turn.answer) == ("first" in turn.question)
+
+
+def test_tempo_classes_are_within_two_percent_of_any_tempo() -> None:
+    for tempo in range(400, 2380):
+        named = vocabulary.TEMPO_CLASSES_BPM[vocabulary.nearest_tempo_class(tempo / 10)]
+        assert abs(named / (tempo / 10) - 1) < 0.02
+
+
+def test_keys_are_found_in_any_spelling() -> None:
+    assert vocabulary.KEYS[vocabulary.key_index("A# major")] == "Bb major"
+    assert [vocabulary.key_index(key) for key in vocabulary.KEYS] == list(range(24))
+    with pytest.raises(ConfigError, match=r"'H minor'|'H' is not a note name"):
+        vocabulary.key_index("H minor")
+    with pytest.raises(ConfigError, match="is not a key"):
+        vocabulary.key_index("C dorian")
