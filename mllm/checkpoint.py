@@ -1,0 +1,231 @@
+"""A checkpoint: the trained tensors plus a contract, opened strictly and written whole or not at all.
+
+In: a directory (or the frozen parts to start from). Out: the model and its processor, or the directory. A directory
+holds config.json (the contract), adapter_model.safetensors (what was trained), the processor's files, README.md (the
+model card) and run.yaml (the resolved run); frozen parts lie inside it, elsewhere on the machine, or on the hub. Knows
+nothing of how the model computes or how it was trained.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import nn
+
+from mllm import contract
+from mllm.configuration import FROZEN_PARTS, MusicLLMConfig
+from mllm.errors import CheckpointError
+from mllm.modeling import MusicLLMForConditionalGeneration
+from mllm.processing import MusicLLMProcessor
+from mllm.strict_io import near
+
+CARD_NAME = "README.md"
+RUN_NAME = "run.yaml"
+_FOLDER_NAME = re.compile(r"[\w.-]+")
+
+
+def reference_directory() -> Path:
+    """Where the checkpoint that is shipped in the package lies."""
+    return Path(__file__).parent / "reference"
+
+
+def load(
+    id_or_path: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    device: str | torch.device = "cpu",
+    revision: str | None = None,
+    frozen: Mapping[str, str | Path] | None = None,
+) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
+    """Open a checkpoint, all of it checked against its contract.
+
+    Args:
+        id_or_path: directory of a checkpoint, or a name on the hub.
+        dtype: of the backbone in memory; by default float32 on a CPU and bfloat16 elsewhere.
+        device: where the model goes.
+        revision: of a name on the hub.
+        frozen: directories of frozen parts that lie elsewhere than the checkpoint says; the content must agree.
+
+    Raises:
+        CheckpointError: if anything is absent, altered, missing, extra or of another shape.
+    """
+    directory = contract.find_checkpoint(id_or_path, revision=revision)
+    config = contract.read_config(directory)
+    try:
+        processor = MusicLLMProcessor.from_pretrained(directory)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"the processor in {directory} cannot be opened: {error}") from error
+    found = template_hash(processor)
+    if found != config.chat_template_sha256:
+        raise CheckpointError(
+            f"the chat template in {directory} is not the one that the checkpoint was trained with: "
+            f"expected sha256 {config.chat_template_sha256}, found {found}"
+        )
+    place = torch.device(device)
+    if dtype is None:
+        dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
+    model = MusicLLMForConditionalGeneration.from_pretrained(directory, config=config, dtype=dtype, frozen=frozen)
+    module: nn.Module = model
+    module.to(place)
+    return model, processor
+
+
+def save(
+    model: MusicLLMForConditionalGeneration,
+    processor: MusicLLMProcessor,
+    directory: str | Path,
+    *,
+    card: str,
+    run: Mapping[str, Any],
+    frozen: Mapping[str, str] | None = None,
+) -> None:
+    """Write a checkpoint beside its place and move it there; an older checkpoint in that place is replaced.
+
+    Args:
+        model: whose `config.frozen` describes both frozen parts, as `assemble` and `load` leave it.
+        processor: whose tokenizer carries the chat template.
+        directory: of the checkpoint; absent, empty, or a checkpoint.
+        card: text of the model card (Markdown).
+        run: the resolved run configuration, with the hashes of its data.
+        frozen: where a reader will find a part, if not where it lies now: a plain folder name such as "backbone"
+            (the part is copied into the checkpoint), an absolute path, or a name on the hub.
+
+    Raises:
+        CheckpointError: if the place is taken by something else, or a frozen part is not described or altered.
+    """
+    target = Path(directory).absolute()
+    if (
+        target.exists()
+        and not (target / contract.CONFIG_NAME).is_file()
+        and (target.is_file() or any(target.iterdir()))
+    ):
+        raise CheckpointError(f"{target} holds something that is not a checkpoint; give an absent or empty directory")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.writing-", dir=target.parent))
+    try:
+        work.chmod(0o755)
+        model.save_pretrained(work)
+        processor.save_pretrained(work)
+        config = model.config_for(work)
+        config.chat_template_sha256 = template_hash(processor)
+        config.frozen = _place_parts(model.config.frozen, work=work, target=target, wanted=frozen or {})
+        config.save_pretrained(work)
+        (work / CARD_NAME).write_text(card, encoding="utf-8")
+        text = yaml.safe_dump(dict(run), sort_keys=False, allow_unicode=True)
+        (work / RUN_NAME).write_text(text, encoding="utf-8")
+        _swap(work, target)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+def assemble(
+    *,
+    backbone: str | Path,
+    audio_encoder: str | Path,
+    encoder_name: str,
+    adapter: Mapping[str, Any],
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+    revisions: Mapping[str, str] | None = None,
+    **settings: Any,
+) -> MusicLLMForConditionalGeneration:
+    """A model to train: frozen parts that are there, an adapter that has learnt nothing yet.
+
+    Args:
+        backbone: directory of the language model, or its name on the hub.
+        audio_encoder: directory of the encoder, or its name on the hub.
+        encoder_name: file name in mllm/encoders.
+        adapter: {"name": file name in adapters, and its settings}.
+        seed: of the adapter's first weights.
+        dtype: of the backbone in memory.
+        revisions: of parts that are given by name, by part.
+        settings: further fields of `MusicLLMConfig`: audio_token and audio_token_id at least.
+
+    Raises:
+        CheckpointError: if a frozen part cannot be opened.
+        ConfigError: if a setting is unknown or out of range.
+    """
+    given = {"backbone": str(backbone), "audio_encoder": str(audio_encoder)}
+    here = Path.cwd()
+    frozen, places = {}, {}
+    for part, source in given.items():
+        named = contract.is_hub_id(source, here)
+        revision = (revisions or {}).get(part)
+        places[part] = contract.locate_part(source if named else str(Path(source).absolute()), here, revision=revision)
+        frozen[part] = contract.describe_part(places[part], id_or_path=source if named else None, revision=revision)
+    language_model: Any = contract.load_backbone(places["backbone"], dtype=dtype)
+    encoder = contract.load_encoder(encoder_name, places["audio_encoder"])
+    config = MusicLLMConfig(
+        text_config=language_model.config,
+        audio_encoder={"name": encoder_name, **dataclasses.asdict(encoder.config)},
+        audio_adapter=dict(adapter),
+        frozen=frozen,
+        **settings,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = MusicLLMForConditionalGeneration(config, language_model, encoder)
+    if hasattr(model.audio_adapter, "set_anchors"):
+        model.audio_adapter.set_anchors(language_model.get_input_embeddings().weight.detach())
+    return model
+
+
+def template_hash(processor: MusicLLMProcessor) -> str:
+    """Sha256 of the chat template of the processor's tokenizer.
+
+    Raises:
+        CheckpointError: if there is no single template.
+    """
+    template = processor.tokenizer.chat_template
+    if not isinstance(template, str):
+        raise CheckpointError(f"the tokenizer's chat template is {type(template).__name__}; expected one text")
+    return hashlib.sha256(template.encode("utf-8")).hexdigest()
+
+
+def _place_parts(
+    described: Mapping[str, Mapping[str, Any]], *, work: Path, target: Path, wanted: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """The entries to write for the frozen parts; those that shall lie inside the checkpoint are copied into it."""
+    for part in wanted:
+        if part not in FROZEN_PARTS:
+            raise CheckpointError(f"there is no frozen part {part!r}{near(part, FROZEN_PARTS)}")
+    entries = {}
+    for part in FROZEN_PARTS:
+        if part not in described:
+            raise CheckpointError(f"the model does not say which {part} it was trained with; start from `assemble`")
+        entry = dict(described[part])
+        source = contract.locate_part(entry["id_or_path"], target, revision=entry.get("revision"))
+        place = wanted.get(part, entry["id_or_path"])
+        if Path(place).is_absolute() and Path(place).is_relative_to(target):
+            place = Path(place).relative_to(target).as_posix()
+        if _FOLDER_NAME.fullmatch(place) and place not in (".", ".."):
+            shutil.copytree(source, work / place)
+            source = work / place
+        elif not Path(place).is_absolute() and not contract.is_hub_id(place, target):
+            raise CheckpointError(f"{part} cannot go to {place!r}; give a folder name, an absolute path or a hub name")
+        found = contract.describe_part(source)["sha256"]
+        if found != entry["sha256"]:
+            raise CheckpointError(f"the {part} has changed: expected sha256 {entry['sha256']}, found {found}")
+        entries[part] = {**entry, "id_or_path": place}
+    return entries
+
+
+def _swap(work: Path, target: Path) -> None:
+    """Move a finished directory into its place; what was there goes only once the new one stands."""
+    if not target.exists():
+        work.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old-", dir=target.parent)) / target.name
+    target.rename(old)
+    work.rename(target)
+    shutil.rmtree(old.parent)

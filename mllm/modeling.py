@@ -1,0 +1,384 @@
+"""The model: a frozen language model whose placeholders are filled with soft tokens of the audio it is given.
+
+In: token ids with placeholders, and the audio as waveforms, as encoder features or as soft tokens. Out: what the
+language model returns. Does not know prompts, tokenizers, audio files or training loops.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from mllm import contract
+from mllm.configuration import MusicLLMConfig
+from mllm.errors import CheckpointError, ConfigError, PromptError
+from mllm.layer_mix import LayerMix
+from mllm.strict_io import read_tensors, write_json, write_tensors
+from mllm.window_batches import by_equal_shape, repeat_by_row
+
+TRAINED_PARTS = ("layer_mix", "audio_adapter")
+"""Attributes of the model that are trained and saved; every other part stays as it was loaded."""
+WEIGHTS_NAME = "adapter_model.safetensors"
+INDEX_NAME = "model.safetensors.index.json"
+"""Tells transformers' Trainer, when it resumes, that the weights to load are those in `WEIGHTS_NAME`."""
+AUDIO_INPUTS = ("audio_waveforms", "audio_features", "audio_embeds")
+
+
+class MusicLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call]
+    """A causal language model that hears; see `forward`.
+
+    Args:
+        config: of the model.
+        language_model: an already loaded backbone; None builds one with random weights from `config.text_config`.
+        audio_encoder: an already loaded encoder; None builds one with random weights from `config.audio_encoder`.
+
+    Raises:
+        ConfigError: if a rate in `config` is not what the encoder or the adapter runs at.
+    """
+
+    config_class = MusicLLMConfig
+    config: MusicLLMConfig
+    language_model: Any
+    audio_encoder: Any
+    audio_adapter: Any
+    if TYPE_CHECKING:
+        # transformers types the receiver of `generate` as a protocol that is not met by its own models.
+        generate: Any
+    input_modalities = ["audio", "text"]  # noqa: RUF012 (transformers' own form)
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012 (transformers turns it into a set itself)
+
+    def __init__(
+        self,
+        config: MusicLLMConfig,
+        language_model: Any = None,
+        audio_encoder: Any = None,
+    ) -> None:
+        super().__init__(config)
+        if language_model is None:
+            language_model = AutoModelForCausalLM.from_config(config.text_config)  # type: ignore[no-untyped-call]
+        if audio_encoder is None:
+            audio_encoder = config.encoder_module.Encoder(config.encoder_config)
+        config.text_config = language_model.config
+        self.language_model = language_model
+        self.audio_encoder = audio_encoder
+        layers = audio_encoder.num_layers
+        self.layer_mix = LayerMix(layers) if config.layer_mix and layers > 1 else None
+        self.audio_adapter = config.adapter_module.Adapter(
+            config.adapter_config,
+            input_width=self.audio_encoder.width,
+            output_width=config.text_config.hidden_size,
+            frames_per_second=self.audio_encoder.frames_per_second,
+        )
+        self._agree_on_rates()
+        self.generation_config = self._generation_defaults()
+        self.post_init()  # type: ignore[no-untyped-call]
+        self._keys_to_ignore_on_save = set(self.state_dict()) - set(self.trained_parts().state_dict())
+        self.freeze()
+
+    def init_weights(self) -> None:
+        """Nothing: every part has set its own weights, and one that was loaded must keep them."""
+
+    def trained_parts(self) -> nn.ModuleDict:
+        """The parts that are trained and saved, under the names that their tensors have in a checkpoint."""
+        parts = {name: getattr(self, name) for name in TRAINED_PARTS}
+        return nn.ModuleDict({name: part for name, part in parts.items() if part is not None})
+
+    def freeze(self) -> None:
+        """Make exactly `TRAINED_PARTS` trainable: the one place that decides it."""
+        for name, part in self.named_children():
+            part.requires_grad_(name in TRAINED_PARTS)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode for the parts that learn; a part without a trainable parameter stays in evaluation mode.
+
+        Gradient checkpointing looks at the mode of a layer, so where it is on, the layers of a frozen backbone carry
+        the flag themselves while their dropout stays off.
+        """
+        super().train(mode)
+        for part in self.children():
+            if not any(parameter.requires_grad for parameter in part.parameters()):
+                part.eval()
+        for module in self.language_model.modules():
+            if getattr(module, "gradient_checkpointing", False):
+                module.training = mode
+        return self
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The backbone's token embedding."""
+        embedding: nn.Module = self.language_model.get_input_embeddings()
+        return embedding
+
+    def get_output_embeddings(self) -> nn.Module | None:
+        """The backbone's output layer."""
+        layer: nn.Module | None = self.language_model.get_output_embeddings()
+        return layer
+
+    @torch.no_grad()
+    def encode_audio(
+        self, waveforms: Sequence[Float[Tensor, " samples"]]
+    ) -> list[Float[Tensor, "layers frames encoder_width"]]:
+        """Hidden states of the frozen encoder for each window, mono at `config.sample_rate_hz`, in the order given."""
+        weight = next(self.audio_encoder.parameters(), None)
+        place = torch.empty(0) if weight is None else weight
+        return by_equal_shape([waveform.to(place.device, place.dtype) for waveform in waveforms], self.audio_encoder)
+
+    def soft_tokens(
+        self, features: Sequence[Float[Tensor, "layers frames encoder_width"]]
+    ) -> list[Float[Tensor, "tokens width"]]:
+        """Soft tokens for each window's features, in the order given; gradients reach the trained parts."""
+        weight = next(self.audio_adapter.parameters())
+        return by_equal_shape([states.to(weight.device, weight.dtype) for states in features], self._adapt)
+
+    def forward(
+        self,
+        input_ids: Int[Tensor, "batch text"] | None = None,
+        attention_mask: Int[Tensor, "batch all_text"] | None = None,
+        position_ids: Int[Tensor, "batch text"] | None = None,
+        past_key_values: Any = None,
+        inputs_embeds: Float[Tensor, "batch text width"] | None = None,
+        labels: Int[Tensor, "batch text"] | None = None,
+        audio_waveforms: Sequence[Float[Tensor, " samples"]] | None = None,
+        audio_features: Sequence[Float[Tensor, "layers frames encoder_width"]] | None = None,
+        audio_embeds: Sequence[Float[Tensor, "tokens width"]] | None = None,
+        logits_to_keep: int | Tensor = 0,
+        **options: Any,
+    ) -> CausalLMOutputWithPast:
+        """The language model's output for text with audio in the places of its placeholders.
+
+        Args:
+            input_ids: token ids; each `config.audio_token_id` is the place of one soft token.
+            attention_mask: 1 for a token, 0 for padding on either side; over the cache as well where there is one.
+            position_ids: positions; by default those of the mask where there is audio, else the backbone's own.
+            past_key_values: cache of the backbone.
+            inputs_embeds: instead of `input_ids`: embeddings in which the soft tokens stand already.
+            labels: ids to learn, -100 where nothing is learnt.
+            audio_waveforms: one window an entry, in the order of the placeholders over the whole batch.
+            audio_features: the same, as `encode_audio` gives them.
+            audio_embeds: the same, as `soft_tokens` gives them.
+            logits_to_keep: compute the logits of that many last tokens only; 0 for all.
+            options: handed to the backbone, `num_items_in_batch` (which divides the loss) among them.
+
+        Raises:
+            PromptError: if the soft tokens are not as many as their places, or more than one form of audio is given.
+        """
+        embeds = self._soft_tokens_of(audio_waveforms, audio_features, audio_embeds)
+        continues = past_key_values is not None and past_key_values.get_seq_length() > 0
+        if input_ids is not None and (embeds or not continues):
+            inputs_embeds = self._fill_places(input_ids, embeds)
+        if inputs_embeds is not None and input_ids is not None:
+            input_ids = None
+            if position_ids is None and attention_mask is not None and attention_mask.ndim == 2:
+                position_ids = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -inputs_embeds.shape[1] :]
+        output: CausalLMOutputWithPast = self.language_model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            logits_to_keep=logits_to_keep,
+            **options,
+        )
+        return output
+
+    def prepare_inputs_for_generation(  # type: ignore[override]
+        self, *args: Any, is_first_iteration: bool = False, **kwargs: Any
+    ) -> Any:
+        """Inputs of one step of `generate`; with a cache the soft tokens are given in the first step only."""
+        if kwargs.get("use_cache", True) and not is_first_iteration:
+            kwargs = {key: value for key, value in kwargs.items() if key not in AUDIO_INPUTS}
+        prepare: Any = super().prepare_inputs_for_generation  # type: ignore[misc]
+        return prepare(*args, is_first_iteration=is_first_iteration, **kwargs)
+
+    def _expand_inputs_for_generation(  # type: ignore[override]
+        self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Tensor | None = None, **kwargs: Any
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Hear the audio once, before the first step, and repeat it for every beam or returned sequence."""
+        embeds = self._soft_tokens_of(*(kwargs.pop(name, None) for name in AUDIO_INPUTS))
+        if embeds and input_ids is not None:
+            places = (input_ids == self.config.audio_token_id).sum(-1).tolist()
+            kwargs["audio_embeds"] = repeat_by_row(embeds, places, expand_size)
+        expand: Any = super()._expand_inputs_for_generation  # type: ignore[misc]
+        expanded: tuple[Tensor, dict[str, Any]] = expand(
+            expand_size=expand_size, is_encoder_decoder=is_encoder_decoder, input_ids=input_ids, **kwargs
+        )
+        return expanded
+
+    def save_pretrained(  # type: ignore[override]
+        self,
+        save_directory: str | Path,
+        is_main_process: bool = True,
+        state_dict: Mapping[str, Tensor] | None = None,
+        **options: Any,  # noqa: ARG002 (sharding and its kin have no meaning for one small file)
+    ) -> None:
+        """Write the trained tensors and the contract; the frozen parts stay where they are.
+
+        Args:
+            save_directory: made where it is absent.
+            is_main_process: only the main process of several writes.
+            state_dict: the model's tensors where they had to be gathered first (DeepSpeed ZeRO-3).
+            options: what else transformers hands over, unused.
+        """
+        if not is_main_process:
+            return
+        directory = Path(save_directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        source = self.state_dict() if state_dict is None else state_dict
+        names = list(self.trained_parts().state_dict())
+        tensors = {name: source[name].detach().cpu().contiguous() for name in names}
+        write_tensors(tensors, directory / WEIGHTS_NAME)
+        size = sum(tensor.nbytes for tensor in tensors.values())
+        index = {"metadata": {"total_size": size}, "weight_map": dict.fromkeys(names, WEIGHTS_NAME)}
+        write_json(index, directory / INDEX_NAME)
+        self.config_for(directory).save_pretrained(directory)
+
+    def config_for(self, directory: Path) -> MusicLLMConfig:
+        """The configuration as it is written into `directory`: a frozen part that lies inside gets a relative path."""
+        config = copy.deepcopy(self.config)
+        config.architectures = [type(self).__name__]
+        config.text_config.name_or_path = ""
+        for entry in config.frozen.values():
+            path = Path(entry["id_or_path"])
+            if path.is_absolute() and path.resolve().is_relative_to(directory.resolve()):
+                entry["id_or_path"] = path.resolve().relative_to(directory.resolve()).as_posix()
+        return config
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        config: MusicLLMConfig | None = None,
+        dtype: torch.dtype = torch.float32,
+        revision: str | None = None,
+        frozen: Mapping[str, str | Path] | None = None,
+        **options: Any,
+    ) -> Self:
+        """Open a checkpoint strictly, its frozen parts included, in evaluation mode.
+
+        Args:
+            pretrained_model_name_or_path: directory of a checkpoint, or a name on the hub.
+            config: settings to use instead of the checkpoint's own.
+            dtype: of the backbone in memory. Encoder and trained parts are float32: they are small, and they learn.
+            revision: of a name on the hub.
+            frozen: directories of frozen parts that lie elsewhere than the checkpoint says; the content must agree.
+            options: for the backbone's own `from_pretrained`: quantization_config, device_map, attn_implementation.
+
+        Raises:
+            CheckpointError: saying what was expected and what was found.
+        """
+        for hub_option in _AUTO_CLASS_OPTIONS:
+            options.pop(hub_option, None)
+        directory = contract.find_checkpoint(pretrained_model_name_or_path, revision=revision)
+        config = contract.read_config(directory) if config is None else config
+        parts = contract.verify_parts(config, directory, elsewhere=frozen)
+        language_model = contract.load_backbone(parts["backbone"], dtype=dtype, **options)
+        contract.check_text_config(config.text_config, language_model.config, parts["backbone"])
+        encoder = contract.load_encoder(config.audio_encoder["name"], parts["audio_encoder"])
+        if encoder.config != config.encoder_config:
+            raise CheckpointError(
+                f"audio_encoder in the checkpoint is {config.encoder_config}, "
+                f"but the encoder in {parts['audio_encoder']} is {encoder.config}"
+            )
+        try:
+            model = cls(config, language_model, encoder)
+        except ConfigError as error:
+            raise CheckpointError(f"{directory / contract.CONFIG_NAME}: {error}") from error
+        read_tensors(model.trained_parts(), directory / WEIGHTS_NAME)
+        for name, part in parts.items():
+            if name in (frozen or {}) or not contract.is_hub_id(config.frozen[name]["id_or_path"], directory):
+                config.frozen[name]["id_or_path"] = str(part.absolute())
+        config.name_or_path = str(directory)
+        if language_model.device.type != "cpu":
+            for module in (model.audio_encoder, *model.trained_parts().values()):
+                module.to(language_model.device)
+        model.train(False)
+        return model
+
+    def _adapt(self, states: Tensor) -> Tensor:
+        """Frames of equal length to soft tokens: (B, L, T, D) -> (B, N, H)."""
+        frames = states[:, -1] if self.layer_mix is None else self.layer_mix(states)  # (B, T, D)
+        tokens: Tensor = self.audio_adapter(frames)
+        return tokens
+
+    def _soft_tokens_of(
+        self,
+        waveforms: Sequence[Tensor] | None,
+        features: Sequence[Tensor] | None,
+        embeds: Sequence[Tensor] | None,
+    ) -> list[Tensor]:
+        given = [name for name, value in zip(AUDIO_INPUTS, (waveforms, features, embeds), strict=True) if value]
+        if len(given) > 1:
+            raise PromptError(f"audio was given as {' and as '.join(given)}; give one of them")
+        if waveforms:
+            features = self.encode_audio(waveforms)
+        return self.soft_tokens(features) if features else list(embeds or ())
+
+    def _fill_places(self, input_ids: Tensor, embeds: Sequence[Tensor]) -> Tensor | None:
+        """Token embeddings with the soft tokens in their places; None for plain text, which needs nothing done."""
+        is_place = input_ids == self.config.audio_token_id  # (B, S)
+        places, given = int(is_place.sum()), sum(len(tokens) for tokens in embeds)
+        if places != given:
+            raise PromptError(
+                f"the prompt has {places} places for soft tokens, but the audio given makes {given} "
+                f"in {len(embeds)} windows; build both from the same audio"
+            )
+        if not places:
+            return None
+        # A placeholder may lie past the vocabulary, so any known id stands in for it while the text is looked up.
+        token_embeds: Tensor = self.get_input_embeddings()(input_ids.masked_fill(is_place, 0))  # (B, S, H)
+        soft = torch.cat([tokens.to(token_embeds.device, token_embeds.dtype) for tokens in embeds])  # (N, H)
+        return token_embeds.masked_scatter(is_place[..., None], soft)
+
+    def _agree_on_rates(self) -> None:
+        found = {
+            "sample_rate_hz": self.audio_encoder.sample_rate_hz,
+            "frames_per_second": self.audio_encoder.frames_per_second,
+            "tokens_per_second": self.config.adapter_config.tokens_per_second,
+        }
+        for key, value in found.items():
+            stated = getattr(self.config, key)
+            if stated is not None and abs(stated - value) > 1e-6 * value:
+                raise ConfigError(f"{key} is {stated} in the configuration, but the part runs at {value}")
+            setattr(self.config, key, value)
+
+    def _generation_defaults(self) -> Any:
+        """The backbone's own defaults; a placeholder is never an answer."""
+        defaults = copy.deepcopy(self.language_model.generation_config)
+        reserved = {self.config.audio_token_id, self.config.item_token_id}
+        known = {token for token in reserved if token is not None and token < self.config.text_config.vocab_size}
+        if known:
+            defaults.suppress_tokens = sorted(known | set(defaults.suppress_tokens or ()))
+        return defaults
+
+
+_AUTO_CLASS_OPTIONS = (
+    "_from_auto",
+    "adapter_kwargs",
+    "cache_dir",
+    "force_download",
+    "local_files_only",
+    "proxies",
+    "subfolder",
+    "token",
+    "trust_remote_code",
+)
+"""What `AutoModelForCausalLM.from_pretrained` hands over that means nothing here: no code is ever fetched."""
+
+
+AutoModelForCausalLM.register(MusicLLMConfig, MusicLLMForConditionalGeneration, exist_ok=True)
+AutoModel.register(MusicLLMConfig, MusicLLMForConditionalGeneration, exist_ok=True)
