@@ -1,1 +1,1 @@
-"""Instruction data: scores, audio and facts in, training records out. Imported as `mllm.instruct_data`."""
+"""Data with exact answers: scores are read, arranged, rendered and labelled here; nothing in `mllm` imports it."""

@@ -1,0 +1,280 @@
+"""Sound of parts: a sound font plays notes through FluidSynth, or through tinysoundfont where FluidSynth is missing.
+
+In: parts (program, volume, notes in seconds) and the path of a sound font. Out: mono float32 samples at 24 kHz. Knows
+no scores and no labels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mllm.errors import ConfigError
+
+SAMPLE_RATE_HZ = 24_000
+BACKENDS = ("fluidsynth", "tinysoundfont")
+MOST_MELODIC_PARTS = 15
+_DRUM_CHANNEL = 9
+_DRUM_BANK = 128
+_NOMINAL_VOLUME = 76
+_REFERENCE_RMS = 0.02
+_SYNTH_GAIN = 0.35
+_BEND_RANGE_CENTS = 200
+_TAIL_SECONDS = 0.1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    """What one channel plays."""
+
+    instrument: str
+    """One of `facts.INSTRUMENTS`."""
+    program: int
+    """General MIDI program, 0 to 127; for drums the kit."""
+    gain_db: float
+    """Loudness relative to the other parts, in dB; 0 is the loudest."""
+    notes: NDArray[np.float64]
+    """Shape (notes, 4): onset and offset in seconds, MIDI pitch, velocity."""
+
+    @property
+    def is_drums(self) -> bool:
+        """Whether pitches are drum notes."""
+        return self.instrument == "drums"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Room:
+    """What the synthesiser itself adds."""
+
+    reverb: bool = False
+    chorus: bool = False
+    detune_cents: float = 0.0
+    """In [-100, 100]; drums stay as they are."""
+
+
+class Synthesizer(Protocol):
+    """Plays parts with one sound font."""
+
+    def render(self, parts: Sequence[Part], seconds: float, room: Room) -> NDArray[np.float32]:
+        """Mono samples at `SAMPLE_RATE_HZ`, shape (round(seconds * SAMPLE_RATE_HZ),), not normalised."""
+        ...
+
+
+class _Device(Protocol):
+    """The few calls that both libraries have, under one name each."""
+
+    def reset(self, room: Room) -> None: ...
+    def select(self, channel: int, program: int, *, drums: bool) -> None: ...
+    def volume(self, channel: int, value: int) -> None: ...
+    def pan(self, channel: int, value: int) -> None: ...
+    def note_on(self, channel: int, pitch: int, velocity: int) -> None: ...
+    def note_off(self, channel: int, pitch: int) -> None: ...
+    def samples(self, count: int) -> NDArray[np.float32]: ...
+
+
+@contextlib.contextmanager
+def _silenced_stderr() -> Iterator[None]:
+    """FluidSynth warns on the C level about drivers and presets that are not needed here."""
+    saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(sink)
+
+
+class _FluidDevice:
+    def __init__(self, font: Path) -> None:
+        import fluidsynth
+
+        with _silenced_stderr():
+            self._synth: Any = fluidsynth.Synth(gain=_SYNTH_GAIN, samplerate=float(SAMPLE_RATE_HZ), channels=16)
+            self._synth.setting("synth.polyphony", 80)
+            self._font = self._synth.sfload(str(font))
+            linear_interpolation = 1
+            set_method = fluidsynth.cfunc(
+                "fluid_synth_set_interp_method", fluidsynth.c_int, ("synth", fluidsynth.c_void_p, 1),
+                ("channel", fluidsynth.c_int, 1), ("method", fluidsynth.c_int, 1),
+            )  # fmt: skip
+            set_method(self._synth.synth, -1, linear_interpolation)
+        if self._font < 0:
+            raise ConfigError(f"{font} is not a sound font that FluidSynth can load; give an .sf2 or .sf3 file")
+
+    def reset(self, room: Room) -> None:
+        self._synth.system_reset()
+        self._synth.setting("synth.reverb.active", int(room.reverb))
+        self._synth.setting("synth.chorus.active", int(room.chorus))
+        bend = round(8192 * room.detune_cents / _BEND_RANGE_CENTS)
+        for channel in range(16):
+            self._synth.pitch_bend(channel, bend if channel != _DRUM_CHANNEL else 0)
+
+    def select(self, channel: int, program: int, *, drums: bool) -> None:
+        with _silenced_stderr():
+            bank = _DRUM_BANK if drums else 0
+            if self._synth.program_select(channel, self._font, bank, program) != 0:
+                self._synth.program_select(channel, self._font, bank, 0)
+
+    def volume(self, channel: int, value: int) -> None:
+        self._synth.cc(channel, 7, value)
+
+    def pan(self, channel: int, value: int) -> None:
+        self._synth.cc(channel, 10, value)
+
+    def note_on(self, channel: int, pitch: int, velocity: int) -> None:
+        self._synth.noteon(channel, pitch, velocity)
+
+    def note_off(self, channel: int, pitch: int) -> None:
+        self._synth.noteoff(channel, pitch)
+
+    def samples(self, count: int) -> NDArray[np.float32]:
+        stereo = np.asarray(self._synth.get_samples(count), dtype=np.float32)
+        return np.asarray((stereo[0::2] + stereo[1::2]) * np.float32(0.5 / 32768), dtype=np.float32)
+
+
+class _TinyDevice:
+    def __init__(self, font: Path) -> None:
+        import tinysoundfont
+
+        self._synth: Any = tinysoundfont.Synth(samplerate=SAMPLE_RATE_HZ, gain=-9.0)
+        try:
+            self._font = self._synth.sfload(str(font))
+        except (tinysoundfont.SoundFontException, RuntimeError, OSError) as error:
+            raise ConfigError(f"{font} is not a sound font that tinysoundfont can load ({error})") from None
+
+    def reset(self, room: Room) -> None:
+        self._synth.sounds_off()
+        self._bend = round(8192 + 8192 * room.detune_cents / _BEND_RANGE_CENTS)
+
+    def select(self, channel: int, program: int, *, drums: bool) -> None:
+        self._synth.program_select(channel, self._font, _DRUM_BANK if drums else 0, 0 if drums else program, drums)
+        self._synth.pitchbend(channel, 8192 if drums else self._bend)
+
+    def volume(self, channel: int, value: int) -> None:
+        self._synth.control_change(channel, 7, value)
+
+    def pan(self, channel: int, value: int) -> None:
+        self._synth.control_change(channel, 10, value)
+
+    def note_on(self, channel: int, pitch: int, velocity: int) -> None:
+        self._synth.noteon(channel, pitch, velocity)
+
+    def note_off(self, channel: int, pitch: int) -> None:
+        self._synth.noteoff(channel, pitch)
+
+    def samples(self, count: int) -> NDArray[np.float32]:
+        stereo = np.frombuffer(bytes(self._synth.generate(count)), dtype=np.float32)
+        return np.asarray((stereo[0::2] + stereo[1::2]) * np.float32(0.5), dtype=np.float32)
+
+
+class FontSynthesizer:
+    """Plays parts with one sound font; parts of equal `gain_db` sound about equally loud, whatever the font.
+
+    Args:
+        font: an .sf2 or .sf3 file.
+        backend: "fluidsynth", "tinysoundfont", or None for the first of them that can be used here.
+    """
+
+    def __init__(self, font: Path, *, backend: str | None = None) -> None:
+        if not font.is_file():
+            raise ConfigError(f"sound font {font} does not exist; give the path of an .sf2 or .sf3 file")
+        self._device = _open_device(font, backend)
+        self._volumes: dict[tuple[int, bool, int], int] = {}
+
+    def render(self, parts: Sequence[Part], seconds: float, room: Room) -> NDArray[np.float32]:
+        """Plays `parts` for `seconds`; notes that last longer are cut off.
+
+        Args:
+            parts: at most `MOST_MELODIC_PARTS` parts that are not drums.
+            seconds: length of the result.
+            room: reverb, chorus, tuning.
+
+        Returns:
+            Mono samples, shape (round(seconds * SAMPLE_RATE_HZ),), not normalised.
+        """
+        volumes = [self._volume(part) for part in parts]
+        self._device.reset(room)
+        events: list[tuple[int, int, int, int, int]] = []
+        free = iter(channel for channel in range(16) if channel != _DRUM_CHANNEL)
+        for index, (part, volume) in enumerate(zip(parts, volumes, strict=True)):
+            channel = _DRUM_CHANNEL if part.is_drums else next(free)
+            self._device.select(channel, part.program, drums=part.is_drums)
+            # Volume is squared by the synthesiser: 40 dB per factor ten.
+            self._device.volume(channel, int(np.clip(round(volume * 10 ** (part.gain_db / 40)), 1, 127)))
+            self._device.pan(channel, 64 + (20 if index % 2 else -20))
+            for onset, offset, pitch, velocity in part.notes:
+                start, stop = round(onset * SAMPLE_RATE_HZ), round(offset * SAMPLE_RATE_HZ)
+                if start < stop:
+                    events.append((start, 1, channel, int(pitch), int(np.clip(velocity, 1, 127))))
+                    events.append((stop, 0, channel, int(pitch), 0))
+        return self._play(sorted(events), round(seconds * SAMPLE_RATE_HZ))
+
+    def _play(self, events: Sequence[tuple[int, int, int, int, int]], total: int) -> NDArray[np.float32]:
+        pieces: list[NDArray[np.float32]] = []
+        now = 0
+        for time, is_on, channel, pitch, velocity in events:
+            if time >= total:
+                break
+            if time > now:
+                pieces.append(self._device.samples(time - now))
+                now = time
+            if is_on:
+                self._device.note_on(channel, pitch, velocity)
+            else:
+                self._device.note_off(channel, pitch)
+        if total > now:
+            pieces.append(self._device.samples(total - now))
+        return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.float32)
+
+    def _volume(self, part: Part) -> int:
+        """Volume at which this program, played around the part's own register, reaches the reference loudness."""
+        register = 0 if part.is_drums else int(np.median(part.notes[:, 2]) // 12)
+        name = (part.program, part.is_drums, register)
+        if name not in self._volumes:
+            self._volumes[name] = self._measure(part, register)
+        return self._volumes[name]
+
+    def _measure(self, part: Part, register: int) -> int:
+        pitches = [36, 42, 38, 42] if part.is_drums else [register * 12, register * 12 + 4, register * 12 + 7]
+        self._device.reset(Room())
+        self._device.select(0 if not part.is_drums else _DRUM_CHANNEL, part.program, drums=part.is_drums)
+        channel = _DRUM_CHANNEL if part.is_drums else 0
+        self._device.volume(channel, _NOMINAL_VOLUME)
+        self._device.pan(channel, 64)
+        step = round(0.4 * SAMPLE_RATE_HZ)
+        pieces = []
+        for pitch in pitches:
+            self._device.note_on(channel, pitch, 90)
+            pieces.append(self._device.samples(step))
+            self._device.note_off(channel, pitch)
+        self._device.samples(round(_TAIL_SECONDS * SAMPLE_RATE_HZ))
+        rms = float(np.sqrt(np.mean(np.concatenate(pieces) ** 2)))
+        scale = (_REFERENCE_RMS / max(rms, 1e-5)) ** 0.5
+        return int(np.clip(round(_NOMINAL_VOLUME * scale), 20, 127))
+
+
+def _open_device(font: Path, backend: str | None) -> _Device:
+    if backend is not None and backend not in BACKENDS:
+        raise ConfigError(f"synthesiser {backend!r} is not known; expected one of {', '.join(BACKENDS)}")
+    if backend in (None, "fluidsynth"):
+        try:
+            return _FluidDevice(font)
+        except ImportError as error:
+            if backend is not None:
+                raise ConfigError(
+                    f"FluidSynth cannot be used ({error}); install libfluidsynth and `pip install pyfluidsynth`"
+                ) from None
+    try:
+        return _TinyDevice(font)
+    except ImportError as error:
+        raise ConfigError(
+            f"no synthesiser can be used ({error}); install libfluidsynth and pyfluidsynth, or tinysoundfont"
+        ) from None
