@@ -68,8 +68,7 @@ def open_audio(source: Source) -> Reader:
     _require_file(source)
     reader: Reader
     try:
-        with _sound_file(source) as file:
-            reader = _AvReader(source) if file.format == "MP3" else _SoundFileReader(source, file)
+        reader = _AvReader(source) if _may_be_mp3(source) else _SoundFileReader(source)
     except PermissionError as error:
         raise AudioError(f"{name_of(source)} may not be read; give this user permission to read it") from error
     except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless formats, known by a suffix such as .raw
@@ -99,6 +98,13 @@ def _raw(source: Source) -> IO[bytes]:
     return io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")
 
 
+def _may_be_mp3(source: Source) -> bool:
+    """Whether it starts with an ID3 tag or with the eleven set bits of an MPEG frame (raw aac does, too)."""
+    with _raw(source) as file:
+        beginning = file.read(3)
+    return beginning == b"ID3" or (len(beginning) > 1 and beginning[0] == 0xFF and beginning[1] >= 0xE0)
+
+
 @contextlib.contextmanager
 def _sound_file(source: Source) -> Iterator[soundfile.SoundFile]:
     with _raw(source) as raw, soundfile.SoundFile(raw) as file:
@@ -124,12 +130,13 @@ def _require_file(source: Source) -> None:
 class _SoundFileReader:
     """A file that libsndfile opens."""
 
-    def __init__(self, source: Source, file: soundfile.SoundFile) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
         self.name = name_of(source)
-        self.sample_rate_hz: int = file.samplerate
-        self.channels: int = file.channels
-        self.declared_frames: int = file.frames
+        with _sound_file(source) as file:
+            self.sample_rate_hz: int = file.samplerate
+            self.channels: int = file.channels
+            self.declared_frames: int = file.frames
 
     def blocks(self, first: int, last: int | None) -> Iterator[Samples]:
         stop = self.declared_frames if last is None else min(last, self.declared_frames)
@@ -166,6 +173,7 @@ class _AvReader:
                 )
             self.sample_rate_hz: int = first_frame.sample_rate
             self.channels: int = first_frame.layout.nb_channels
+            self._kind = _kind(first_frame)
             self._origin_seconds: float | None = first_frame.time
             seconds = _declared_seconds(container, stream)
         if seconds is None:
@@ -180,16 +188,23 @@ class _AvReader:
             if target_seconds > 0 and origin_seconds is not None and stream.time_base is not None:
                 container.seek(int((target_seconds + origin_seconds) / stream.time_base), stream=stream)
                 position = None
+            gathered = av.AudioFifo()  # a decoder gives some hundreds of samples at a time: too few to work on
             for frame in _frames(container, stream):
                 if position is None and frame.time is not None and origin_seconds is not None:
                     position = round((frame.time - origin_seconds) * self.sample_rate_hz)
-                if position is None or frame.sample_rate != self.sample_rate_hz:
+                if position is None or _kind(frame) != self._kind:
                     continue
-                block = _frame_samples(frame)
-                yield from between([block], position, first, last)
-                position += len(block)
-                if last is not None and position >= last:
+                frame.pts = None  # the queue counts by itself
+                gathered.write(frame)
+                enough = last is not None and position + gathered.samples >= last
+                if enough or gathered.samples >= _BLOCK_FRAMES:
+                    block = _samples(gathered.read())
+                    yield from between([block], position, first, last)
+                    position += len(block)
+                if enough:
                     return
+            if position is not None:
+                yield from between([_samples(gathered.read())], position, first, last)
 
     def _packet_seconds(self) -> float:
         """Length by the time stamps of all packets, without decoding them."""
@@ -236,7 +251,14 @@ def _frames(container: av.container.InputContainer, stream: av.AudioStream) -> I
                 yield frame
 
 
-def _frame_samples(frame: av.AudioFrame) -> Samples:
+def _kind(frame: av.AudioFrame) -> tuple[int, str, str]:
+    """What must stay the same through a stream."""
+    return frame.sample_rate, frame.layout.name, frame.format.name
+
+
+def _samples(frame: av.AudioFrame | None) -> Samples:
+    if frame is None:
+        return np.zeros(0, np.float32)
     frames: npt.NDArray[Any] = frame.to_ndarray()
     if not frame.format.is_planar:
         frames = frames.reshape(-1, frame.layout.nb_channels).T
@@ -249,8 +271,8 @@ def _frame_samples(frame: av.AudioFrame) -> Samples:
 def _mono(frames: npt.NDArray[Any], *, axis: int, full_scale: float = 1.0) -> Samples:
     """Mean over the channels as float32; a value too large for float32 becomes infinite, which the caller reports."""
     with np.errstate(over="ignore", invalid="ignore"):
-        mean: Samples = (frames.mean(axis=axis, dtype=np.float64) / full_scale).astype(np.float32)
-    return mean
+        mean: Samples = frames.mean(axis=axis, dtype=np.float32)
+    return mean if full_scale == 1.0 else mean / np.float32(full_scale)
 
 
 def _declared_seconds(container: av.container.InputContainer, stream: av.AudioStream) -> float | None:
