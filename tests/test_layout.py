@@ -38,7 +38,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "mllm.processing": USERS,
     "mllm.listener": USERS,
     "mllm.train": ("mllm.commands", "mllm.cli"),
-    "mllm.instruct_data": ("mllm.commands", "mllm.cli", "mllm.train", "mllm.eval"),
+    "mllm.instruct_data": ("mllm.commands", "mllm.cli", "mllm.eval"),
     "mllm.eval": ("mllm.commands", "mllm.cli", "mllm.train"),
 }
 
