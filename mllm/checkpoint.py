@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import re
 import shutil
 import tempfile
@@ -23,13 +24,26 @@ from torch import nn
 
 from mllm import contract
 from mllm.configuration import FROZEN_PARTS, MusicLLMConfig
-from mllm.errors import CheckpointError
+from mllm.errors import CheckpointError, ConfigError
 from mllm.modeling import MusicLLMForConditionalGeneration
-from mllm.processing import MusicLLMProcessor
+from mllm.processing import PROCESSOR_FILE, MusicLLMProcessor
 from mllm.strict_io import near
 
 CARD_NAME = "README.md"
 RUN_NAME = "run.yaml"
+_SHARED_SETTINGS = (
+    "audio_encoder",
+    "audio_adapter",
+    "audio_token",
+    "audio_token_id",
+    "audio_start",
+    "audio_end",
+    "item_token",
+    "item_token_id",
+    "max_windows",
+    "sample_rate_hz",
+)
+"""Settings that stand in config.json and, since transformers opens a processor alone, in processor_config.json too."""
 _FOLDER_NAME = re.compile(r"[\w.-]+")
 
 
@@ -62,8 +76,9 @@ def load(
     config = contract.read_config(directory)
     try:
         processor = MusicLLMProcessor.from_pretrained(directory)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ConfigError, OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"the processor in {directory} cannot be opened: {error}") from error
+    _agree(processor, config, directory)
     found = template_hash(processor)
     if found != config.chat_template_sha256:
         raise CheckpointError(
@@ -163,16 +178,16 @@ def assemble(
         revision = (revisions or {}).get(part)
         places[part] = contract.locate_part(source if named else str(Path(source).absolute()), here, revision=revision)
         frozen[part] = contract.describe_part(places[part], id_or_path=source if named else None, revision=revision)
-    language_model: Any = contract.load_backbone(places["backbone"], dtype=dtype)
-    encoder = contract.load_encoder(encoder_name, places["audio_encoder"])
-    config = MusicLLMConfig(
-        text_config=language_model.config,
-        audio_encoder={"name": encoder_name, **dataclasses.asdict(encoder.config)},
-        audio_adapter=dict(adapter),
-        frozen=frozen,
-        **settings,
-    )
     with torch.random.fork_rng(devices=[]):
+        language_model: Any = contract.load_backbone(places["backbone"], dtype=dtype)
+        encoder = contract.load_encoder(encoder_name, places["audio_encoder"])
+        config = MusicLLMConfig(
+            text_config=language_model.config,
+            audio_encoder={"name": encoder_name, **dataclasses.asdict(encoder.config)},
+            audio_adapter=dict(adapter),
+            frozen=frozen,
+            **settings,
+        )
         torch.manual_seed(seed)
         model = MusicLLMForConditionalGeneration(config, language_model, encoder)
     if hasattr(model.audio_adapter, "set_anchors"):
@@ -190,6 +205,17 @@ def template_hash(processor: MusicLLMProcessor) -> str:
     if not isinstance(template, str):
         raise CheckpointError(f"the tokenizer's chat template is {type(template).__name__}; expected one text")
     return hashlib.sha256(template.encode("utf-8")).hexdigest()
+
+
+def _agree(processor: MusicLLMProcessor, config: MusicLLMConfig, directory: Path) -> None:
+    """Compare the two places in which a checkpoint states the same settings."""
+    for key in _SHARED_SETTINGS:
+        of_processor, of_config = (json.loads(json.dumps(getattr(one, key))) for one in (processor, config))
+        if of_processor != of_config:
+            raise CheckpointError(
+                f"{key} is {of_processor!r} in {directory / PROCESSOR_FILE}, "
+                f"but {of_config!r} in {contract.CONFIG_NAME}"
+            )
 
 
 def _place_parts(
