@@ -1,0 +1,61 @@
+"""The perceptron adapter: frames averaged to the wanted number of soft tokens a second, then two layers.
+
+In: (B, T, D) frames. Out: (B, N, width of the backbone). Knows neither encoder nor backbone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mllm.adapters import _pooling
+from mllm.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of the perceptron adapter."""
+
+    tokens_per_second: float = 1.0
+    """Soft tokens for one second of audio, 0.2 to 25 and at most the frame rate of the encoder."""
+    hidden_width: int = 1024
+    """Width between the two layers."""
+
+    def __post_init__(self) -> None:
+        problems = _pooling.rate_problems(self.tokens_per_second)
+        if self.hidden_width < 1:
+            problems.append(f"hidden_width is {self.hidden_width}; expected 1 or more")
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+
+def num_tokens(config: Config, num_frames: int, frames_per_second: float) -> int:
+    """Soft tokens of a piece of `num_frames` frames: round(seconds * tokens_per_second), at least 1."""
+    return _pooling.pooled_tokens(
+        num_frames, tokens_per_second=config.tokens_per_second, frames_per_second=frames_per_second
+    )
+
+
+class Adapter(nn.Module):
+    """Mean over stretches of frames, layer norm, then linear, GELU, linear."""
+
+    def __init__(self, config: Config, *, input_width: int, output_width: int, frames_per_second: float) -> None:
+        super().__init__()
+        self.config = config
+        self.frames_per_second = frames_per_second
+        self.norm = nn.LayerNorm(input_width)
+        self.inner = nn.Linear(input_width, config.hidden_width)
+        self.activation = nn.GELU()
+        self.outer = nn.Linear(config.hidden_width, output_width)
+
+    def num_tokens(self, num_frames: int) -> int:
+        """Soft tokens of a piece of `num_frames` frames."""
+        return num_tokens(self.config, num_frames, self.frames_per_second)
+
+    def forward(self, frames: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch tokens output_width"]:
+        """Soft tokens of pieces of equal length, in the dtype of the weights."""
+        pooled = _pooling.pool(frames.to(self.inner.weight.dtype), self.num_tokens(frames.shape[1]))
+        tokens: Tensor = self.outer(self.activation(self.inner(self.norm(pooled))))
+        return tokens
