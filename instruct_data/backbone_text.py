@@ -27,6 +27,7 @@ from transformers import (
 )
 
 from mllm.errors import ConfigError
+from mllm.facts import INSTRUMENTS, KEYS
 from mllm.instruct_data import blocks, dialogue, statements
 from mllm.instruct_data.dialogue import Turn
 from mllm.prompt import IGNORE_INDEX
@@ -68,11 +69,11 @@ class TextConfig:
     """`books.jsonl.gz`, one {"title", "text"} a line, public domain; None trains on made text alone."""
     vocab_size: int = 2048
     """Tokens, special ones included."""
-    row_tokens: int = 256
-    """Tokens in a row; rows with several windows take twice as many."""
-    rows: int = 12
-    """Rows in a step."""
-    steps: int = 2800
+    turns: int = 36
+    """Questions in a step, spread over rows of one to three."""
+    prose_rows: float = 0.0
+    """Share of rows that are prose."""
+    steps: int = 6600
     """Batches before the data ends."""
     seed: int = 1
     """Seed of the text."""
@@ -96,14 +97,21 @@ def questions_in(prose: str) -> tuple[str, ...]:
 
 
 def train_tokenizer(config: TextConfig, prose: str) -> PreTrainedTokenizerFast:
-    """A byte-level BPE in which digits, key names and every word of an audio block are single tokens."""
+    """A byte-level BPE in which digits, key names and every word of an audio block are single tokens.
+
+    Raises:
+        ConfigError: if `vocab_size` leaves no room for them.
+    """
+    reserved = [*SPECIAL_TOKENS, *blocks.lexicon()]
+    if config.vocab_size < len(reserved) + 512:
+        raise ConfigError(f"vocab_size is {config.vocab_size}; expected at least {len(reserved) + 512}")
     rng = random.Random(config.seed)
     made: list[str] = []
     for _ in range(4000):
         context = statements.text_context(rng)
         turns = [dialogue.random_turn(rng, context.known[0]) for _ in range(6)]
         made.append(context.text + "\n".join(f"{t.question}\n{t.answer}" for t in turns))
-    made += [" ".join(blocks.lexicon())] * 50 + ["".join(blocks.lexicon())] * 4000
+    made += [f" {key} {key}" for key in KEYS] * 100
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -114,7 +122,7 @@ def train_tokenizer(config: TextConfig, prose: str) -> PreTrainedTokenizerFast:
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=config.vocab_size,
-        special_tokens=[AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS],
+        special_tokens=[AddedToken(token, special=True, normalized=False) for token in reserved],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
@@ -123,14 +131,44 @@ def train_tokenizer(config: TextConfig, prose: str) -> PreTrainedTokenizerFast:
         tokenizer_object=tokenizer,
         pad_token=SPECIAL_TOKENS[0],
         eos_token=SPECIAL_TOKENS[1],
-        additional_special_tokens=list(SPECIAL_TOKENS[2:]),
+        additional_special_tokens=reserved[2:],
         clean_up_tokenization_spaces=False,
     )
     fast.chat_template = CHAT_TEMPLATE
-    for word in blocks.lexicon():
-        if len(fast.encode(word, add_special_tokens=False)) != 1:
-            raise ConfigError(f"{word!r} is not one token with vocab_size={config.vocab_size}; use a larger vocab_size")
     return fast
+
+
+_TURNS = (1, 2, 3)
+_SEVERAL_WINDOWS = 0.05
+_PROSE_CHARACTERS = 400
+
+
+@torch.no_grad()
+def relate_block_words(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, *, seed: int) -> None:
+    """Starts the embedding of each word of an audio block beside those of the text that says the same.
+
+    `<|tens:7|>` starts as "7" plus a direction that the ten digits of that slot share, `<|harp:no|>` as " harp" plus
+    " no". Copying from blocks is then the same skill as copying from text: with unrelated embeddings a backbone of
+    4 M parameters still answered 3 % of the questions about the key after 60,000 questions.
+    """
+    embeddings: torch.Tensor = model.get_input_embeddings().weight
+    generator = torch.Generator().manual_seed(seed)
+    deviation = float(embeddings.std())
+
+    def mean_of(text: str) -> torch.Tensor:
+        return embeddings[tokenizer.encode(text, add_special_tokens=False)].mean(0)
+
+    for slot in blocks.SLOT_WORDS:
+        shared = deviation * torch.randn(embeddings.shape[1], generator=generator)
+        for word in slot:
+            name, value = blocks.meaning(word)
+            if value == blocks.UNKNOWN:
+                start = mean_of(" cannot") + shared
+            elif name in INSTRUMENTS:
+                start = mean_of(f" {name.split()[0]}") + mean_of(" I" if value == "yes" else " no")
+            else:
+                start = mean_of(f" {value}" if name in ("tonic", "mode") else value) + shared
+            embeddings[tokenizer.convert_tokens_to_ids(word)] = start
 
 
 class Conversations(torch.utils.data.IterableDataset[list[dict[str, list[int]]]]):
@@ -149,43 +187,42 @@ class Conversations(torch.utils.data.IterableDataset[list[dict[str, list[int]]]]
             yield self.batch(rng)
 
     def batch(self, rng: random.Random) -> list[dict[str, list[int]]]:
-        """One step's rows, all of one kind of length."""
-        long = rng.random() < 0.12
-        count = max(1, self._config.rows // 2) if long else self._config.rows
-        return [self.row(rng, long=long) for _ in range(count)]
+        """One step's rows; all of one step ask equally many questions."""
+        turns = rng.choice(_TURNS)
+        if rng.random() < _SEVERAL_WINDOWS:
+            windows = rng.choice((2, 3, 4, 6, 8))
+            count = max(1, self._config.turns // (turns + windows))
+            return [self.row(rng, turns=turns, windows=windows) for _ in range(count)]
+        return [self.row(rng, turns=turns) for _ in range(max(1, self._config.turns // turns))]
 
-    def row(self, rng: random.Random, *, long: bool) -> dict[str, list[int]]:
-        """One conversation (or a piece of prose) that fills a row: ids, and labels on what is to be learnt."""
-        if not long and self._prose and rng.random() < 0.1:
-            start = rng.randrange(max(1, len(self._prose) - 6 * self._config.row_tokens))
-            ids = self._encode(self._prose[start : start + 6 * self._config.row_tokens])[: self._config.row_tokens]
+    def row(self, rng: random.Random, *, turns: int, windows: int = 1) -> dict[str, list[int]]:
+        """One conversation, or a piece of prose: ids, and labels on what is to be learnt."""
+        if windows == 1 and self._prose and rng.random() < self._config.prose_rows:
+            start = rng.randrange(max(1, len(self._prose) - _PROSE_CHARACTERS))
+            ids = self.encode(self._prose[start : start + _PROSE_CHARACTERS])
             return {"input_ids": ids, "labels": ids}
         kind = rng.random()
-        if long:
-            context = statements.audio_context(rng, windows=rng.choice((2, 3, 4, 6, 8)))
-        elif kind < 0.1:
+        if windows > 1 or kind < 0.6:
+            context = statements.audio_context(rng, windows=windows)
+        elif kind < 0.68:
             context = statements.audio_context(rng, windows=1, recordings=2)
-        elif kind < 0.72:
-            context = statements.audio_context(rng, windows=1)
         else:
             context = statements.text_context(rng)
-        limit = self._config.row_tokens * (2 if long else 1)
-        return self._conversation(rng, context, limit)
+        return self._conversation(rng, context, turns)
 
-    def _conversation(self, rng: random.Random, context: statements.Context, limit: int) -> dict[str, list[int]]:
+    def _conversation(self, rng: random.Random, context: statements.Context, turns: int) -> dict[str, list[int]]:
         ids: list[int] = []
         labels: list[int] = []
-        before = rng.random() < 0.1
-        while True:
+        question_first = rng.random() < 0.1
+        for number in range(turns):
             turn = self._turn(rng, context)
-            stated = context.text if not ids else ""
-            text = turn.question + stated if before else stated + turn.question
-            question = [self._ids["<|user|>"], *self._encode(text), self._ids["<|end|>"], self._ids["<|assistant|>"]]
-            answer = [*self._encode(turn.answer), self._ids["<|end|>"]]
-            if ids and len(ids) + len(question) + len(answer) > limit:
-                return {"input_ids": ids, "labels": labels}
-            ids += question + answer
-            labels += [IGNORE_INDEX] * len(question) + answer
+            stated = context.text if number == 0 else ""
+            text = turn.question + stated if question_first else stated + turn.question
+            asked = [self._ids["<|user|>"], *self.encode(text), self._ids["<|end|>"], self._ids["<|assistant|>"]]
+            answer = [*self.encode(turn.answer), self._ids["<|end|>"]]
+            ids += asked + answer
+            labels += [IGNORE_INDEX] * len(asked) + answer
+        return {"input_ids": ids, "labels": labels}
 
     def _turn(self, rng: random.Random, context: statements.Context) -> Turn:
         if len(context.known) == 2:
@@ -195,7 +232,8 @@ class Conversations(torch.utils.data.IterableDataset[list[dict[str, list[int]]]]
         turn = dialogue.random_turn(rng, context.known[0])
         return dataclasses.replace(turn, question=_disguise(rng, turn.question))
 
-    def _encode(self, text: str) -> list[int]:
+    def encode(self, text: str) -> list[int]:
+        """Token ids of plain text, nothing added."""
         return list(self._tokenizer.encode(text, add_special_tokens=False))
 
 

@@ -21,22 +21,23 @@ FACTS = Facts(tempo_bpm=120, key="F# minor", meter="3/4", instruments=("piano", 
 def test_a_block_states_every_field_in_its_slot() -> None:
     words = blocks.words(FACTS)
     assert len(words) == blocks.SLOTS
-    assert words[:10] == (" tempo", "1", "2", "0", " key", " F#", " minor", " meter", "3", "4")
-    assert [word for word in words[10:] if word != blocks.ABSENT] == [" piano", " acoustic", " drums"]
+    assert words[:4] == ("<|hundreds:1|>", "<|tens:2|>", "<|ones:0|>", "<|tonic:F#|>")
+    assert words[4:6] == ("<|mode:minor|>", "<|meter:3/4|>")
+    assert [word for word in words[6:] if "yes" in word] == [f"<|{name}:yes|>" for name in FACTS.instruments or ()]
 
 
 def test_an_empty_block_is_unknown_throughout() -> None:
     words = blocks.words(Facts())
-    assert set(words) == {" tempo", " key", " meter", blocks.UNKNOWN}
     assert len(words) == blocks.SLOTS
+    assert all(word.endswith(":unknown|>") for word in words)
 
 
 def test_every_word_of_every_block_is_in_the_lexicon() -> None:
     rng = random.Random(0)
-    lexicon = set(blocks.lexicon())
     for _ in range(300):
-        assert set(blocks.words(statements.random_facts(rng, unknown=0.2))) <= lexicon
-    assert len(lexicon) == len(blocks.lexicon())
+        words = blocks.words(statements.random_facts(rng, unknown=0.2))
+        assert all(word in slot for word, slot in zip(words, blocks.SLOT_WORDS, strict=True))
+    assert len(set(blocks.lexicon())) == len(blocks.lexicon())
 
 
 def test_training_and_gate_share_no_wording() -> None:
@@ -59,9 +60,8 @@ def test_yes_and_no_follow_the_facts(negated: bool) -> None:
 def test_half_of_the_instruments_asked_about_play() -> None:
     rng = random.Random(2)
     known = statements.known_from_facts(FACTS)
-    yes = sum(
-        dialogue.instrument_turn(rng, known, negated=False, held_out=False).answer.startswith("Yes") for _ in range(2000)
-    )
+    turns = [dialogue.instrument_turn(rng, known, negated=False, held_out=False) for _ in range(2000)]
+    yes = sum(turn.answer.startswith("Yes") for turn in turns)
     assert 850 < yes < 1100
 
 
@@ -89,7 +89,7 @@ def test_several_windows_agree_on_what_most_of_them_state() -> None:
     rng = random.Random(4)
     for _ in range(100):
         context = statements.audio_context(rng, windows=5)
-        found = re.findall(r" key (\S+) (\w+)", context.text)
+        found = re.findall(r"tonic:([A-G][#b]?)\|><\|mode:(\w+)", context.text)
         key = context.known[0].facts.key
         if key is not None:
             assert found.count(tuple(key.split())) >= 3

@@ -158,6 +158,7 @@ def train(
         remove_unused_columns=False,
         seed=config.seed,
         disable_tqdm=True,
+        accelerator_config={"dispatch_batches": False},  # it would cut every tensor to the rows of `input_ids`
     )
     trainer = AdapterTrainer(
         config,

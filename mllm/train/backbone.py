@@ -31,21 +31,21 @@ class BackboneConfig:
 
     output: Path
     """Directory for checkpoints and, in `final/`, the result."""
-    hidden_size: int = 256
+    hidden_size: int = 128
     """Model width."""
     layers: int = 4
     """Transformer layers."""
     heads: int = 4
     """Attention heads."""
-    intermediate_size: int = 704
+    intermediate_size: int = 352
     """Width of the gated feed-forward."""
     context: int = 2048
     """Longest prompt in tokens."""
-    steps: int = 2800
+    steps: int = 6600
     """Optimiser steps."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """Peak learning rate, reached after 150 steps, then cosine."""
-    save_every: int = 200
+    save_every: int = 600
     """Steps between checkpoints."""
     seed: int = 1
     """Seed of the weights."""
@@ -63,6 +63,7 @@ def train(
     batches: torch.utils.data.IterableDataset[Any],
     collate: Callable[[list[Any]], dict[str, torch.Tensor]],
     callbacks: Sequence[TrainerCallback] = (),
+    prepare: Callable[[LlamaForCausalLM], None] | None = None,
 ) -> None:
     """Trains, or resumes from the last checkpoint in `config.output`, and writes `final/`.
 
@@ -72,6 +73,7 @@ def train(
         batches: yields one ready batch an item.
         collate: turns a list of one item into tensors `input_ids`, `labels`, `attention_mask`, each (B, S).
         callbacks: added to the Trainer.
+        prepare: changes the first weights before training.
     """
     config.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
@@ -85,11 +87,14 @@ def train(
             num_key_value_heads=config.heads,
             max_position_embeddings=config.context,
             tie_word_embeddings=True,
+            initializer_range=0.5 * config.hidden_size**-0.5,
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )
     )
+    if prepare is not None:
+        prepare(model)
     arguments = TrainingArguments(
         output_dir=str(config.output),
         max_steps=config.steps,
@@ -118,5 +123,5 @@ def train(
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(config.output)))
     final = config.output / "final"
-    model.save_pretrained(final, state_dict={k: v.to(torch.bfloat16) for k, v in model.state_dict().items()})
+    model.to(torch.bfloat16).save_pretrained(final)
     tokenizer.save_pretrained(final)

@@ -1,0 +1,114 @@
+"""The reference backbone's text: tokenizer, batches, gate; and its training resumes and stays deterministic."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from mllm import messages
+from mllm.errors import ConfigError
+from mllm.instruct_data import backbone_text, blocks
+from mllm.instruct_data.backbone_text import Conversations, TextConfig
+from mllm.prompt import IGNORE_INDEX, Markers, build_prompt
+from mllm.train.backbone import BackboneConfig, train
+
+PROSE = "The old house stood upon a hill, and nobody had lived in it for years. Who would go there at night? " * 400
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return backbone_text.train_tokenizer(TextConfig(vocab_size=1024), PROSE)
+
+
+def test_every_word_of_a_block_and_every_digit_is_one_token(tokenizer: PreTrainedTokenizerFast) -> None:
+    for word in blocks.lexicon():
+        assert len(tokenizer.encode(word, add_special_tokens=False)) == 1
+    assert len(tokenizer.encode("1234567890", add_special_tokens=False)) == 10
+
+
+def test_a_vocabulary_too_small_for_the_lexicon_is_refused() -> None:
+    with pytest.raises(ConfigError, match="use a larger vocab_size"):
+        backbone_text.train_tokenizer(TextConfig(vocab_size=300), PROSE)
+
+
+def test_batches_depend_on_nothing_but_seed_and_step(tokenizer: PreTrainedTokenizerFast) -> None:
+    settings = TextConfig(rows=3, steps=3)
+    first = list(Conversations(settings, tokenizer, PROSE))
+    again = list(Conversations(settings, tokenizer, PROSE))
+    assert first == again
+    assert first[0] != first[1]
+
+
+def test_only_answers_and_prose_are_learnt(tokenizer: PreTrainedTokenizerFast) -> None:
+    data = Conversations(TextConfig(), tokenizer, "")
+    assistant, end = (tokenizer.convert_tokens_to_ids(token) for token in ("<|assistant|>", "<|end|>"))
+    rng = random.Random(0)
+    for _ in range(20):
+        row = data.row(rng, long=False)
+        speaking = False
+        for token, label in zip(row["input_ids"], row["labels"], strict=True):
+            assert label == (token if speaking else IGNORE_INDEX)
+            speaking = token == assistant or (speaking and token != end)
+        assert len(row["input_ids"]) <= TextConfig().row_tokens
+
+
+def test_rows_are_tokenised_as_the_prompt_function_does(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Without audio, pre-training and the one prompt function give the same ids and labels."""
+    data = Conversations(TextConfig(), tokenizer, "")
+    turns = [("It is in C major. What is the key?", "The key is C major."), ("Is it fast?", "I cannot tell the tempo.")]
+    ids: list[int] = []
+    for question, answer in turns:
+        user, assistant, end = (tokenizer.convert_tokens_to_ids(t) for t in ("<|user|>", "<|assistant|>", "<|end|>"))
+        ids += [user, *data.encode(question), end, assistant, *data.encode(answer), end]
+    conversation = [
+        {"role": role, "content": text}
+        for turn in turns
+        for role, text in zip(("user", "assistant"), turn, strict=True)
+    ]
+    markers = Markers(
+        **backbone_text.MARKERS,
+        audio_token_id=tokenizer.convert_tokens_to_ids(backbone_text.MARKERS["audio_token"]),
+        item_token_id=tokenizer.convert_tokens_to_ids(backbone_text.MARKERS["item_token"]),
+    )
+    prompt = build_prompt(
+        messages.parse(conversation), tokenizer, audio_tokens=[], markers=markers, add_generation_prompt=False
+    )
+    assert list(prompt.input_ids) == ids
+
+
+def test_a_backbone_that_has_learnt_nothing_fails_the_gate(tokenizer: PreTrainedTokenizerFast) -> None:
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
+        )
+    )
+    reading = backbone_text.gate(model, tokenizer, questions=30)
+    assert set(reading["parts"]) == set(backbone_text.GATE_PARTS)
+    assert max(reading["parts"].values()) < 0.2
+    assert reading["wrong"]
+
+
+def test_training_resumes_and_writes_bfloat16(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    text = TextConfig(rows=2, row_tokens=64, steps=4)
+
+    def run(steps: int, output: Path) -> None:
+        settings = BackboneConfig(
+            output=output, hidden_size=16, layers=1, heads=2, intermediate_size=16, steps=steps, save_every=2
+        )
+        pad_id = int(tokenizer.pad_token_id)
+        train(settings, tokenizer, Conversations(text, tokenizer, PROSE), lambda rows: backbone_text.pad(rows, pad_id))
+
+    run(2, tmp_path / "resumed")
+    assert (tmp_path / "resumed" / "checkpoint-2").is_dir()
+    run(4, tmp_path / "resumed")
+    assert (tmp_path / "resumed" / "checkpoint-4").is_dir()
+    final = tmp_path / "resumed" / "final"
+    assert {tensor.dtype for tensor in load_file(final / "model.safetensors").values()} == {torch.bfloat16}
+    assert LlamaForCausalLM.from_pretrained(final).config.vocab_size == len(tokenizer)
+    assert len(PreTrainedTokenizerFast.from_pretrained(tmp_path / "resumed" / "final")) == len(tokenizer)
