@@ -70,7 +70,8 @@ def _values(ratio: Ratio, resamples: Resamples) -> NDArray[np.float64]:
     """The figure in each resample, (resamples,); NaN where its denominator is zero."""
     totals = resamples.multiplicities @ ratio.denominators
     sums = resamples.multiplicities @ ratio.numerators
-    return np.divide(sums, totals, out=np.full(len(totals), np.nan), where=totals > 0)
+    values: NDArray[np.float64] = np.divide(sums, totals, out=np.full(len(totals), np.nan), where=totals > 0)
+    return values
 
 
 def _ends(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -26,6 +26,7 @@ from mllm.eval.metrics import Question, Said, Truth
 from mllm.eval.tasks import catalogue
 from mllm.instruct_data.phrases import QUESTIONS
 from mllm.messages import Audio, Text
+from scripts import evaluate as evaluate_script
 from tests.tiny_checkpoint import write_checkpoint
 
 CLIPS = (
@@ -389,3 +390,37 @@ def test_probe_reads_what_the_encoder_names(labels: Path) -> None:
             yes_no=(True, True),
         )
     ]
+
+
+def test_the_script_says_what_is_wrong_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "--labels",
+        str(tmp_path / "none.jsonl"),
+        "--out",
+        str(tmp_path),
+        "--limit",
+        "3",
+        "--absent",
+        "uniform",
+    ]
+    monkeypatch.setattr("sys.argv", ["scripts/evaluate.py", *arguments])
+    assert evaluate_script.main() == 2
+    assert capsys.readouterr().err.startswith(f"evaluate: the labels {tmp_path / 'none.jsonl'} cannot be read")
+
+
+def test_the_script_prints_the_table_and_examples(
+    labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truths = {clip.audio: clip.truth for clip in registry.find("task", "rendered").load(labels).clips}
+    listening = run.Subject(answer=Listening(truths), probe=None, description={"model": "stand-in"})
+    monkeypatch.setattr(run, "open_subject", lambda model: listening)
+    arguments = ["--labels", str(labels), "--out", str(tmp_path / "report"), "--examples", "3", "--resamples", "50"]
+    monkeypatch.setattr("sys.argv", ["scripts/evaluate.py", *arguments])
+    assert evaluate_script.main() == 0
+    printed = capsys.readouterr()
+    assert "| key, exact | 1.00 [1.00, 1.00] |" in printed.out
+    assert printed.out.count("question: ") == 3
+    assert "heard: 12 answers in" in printed.err
+    assert (tmp_path / "report" / "report.json").is_file()
