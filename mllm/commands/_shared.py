@@ -1,0 +1,180 @@
+"""What the commands have in common: their options, the loaded model, and what is told beside the answer.
+
+In: parsed options. Out: a `Listener`, sentences and progress on standard error. Imports nothing heavy at the top.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser, Namespace
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from mllm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from mllm.answer import Answer
+    from mllm.listener import Listener
+
+UNHEARD_SECONDS = 0.5
+"""From so much unheard sound on, a warning is given."""
+
+
+def add_model_arguments(parser: ArgumentParser, *, max_new_tokens: int) -> None:
+    """The options of every command that answers.
+
+    Args:
+        parser: of the command.
+        max_new_tokens: the command's default.
+    """
+    parser.add_argument(
+        "--model", metavar="DIR", help="directory or name of a checkpoint (default: the reference checkpoint)"
+    )
+    parser.add_argument("--seed", type=NonNegativeInt, default=0, help="of answers with a temperature (default: 0)")
+    parser.add_argument(
+        "--max-new-tokens",
+        type=PositiveInt,
+        default=max_new_tokens,
+        help=f"longest answer, in tokens (default: {max_new_tokens})",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=NonNegativeFloat,
+        default=0.0,
+        help="0: the most probable answer (default); above 0: answers are drawn, the higher the freer",
+    )
+
+
+def add_batch_arguments(parser: ArgumentParser, line: str) -> None:
+    """The options of a command that can run over many lines; `line` shows one of them."""
+    parser.add_argument("--batch", metavar="IN.jsonl", help=f"answer every line of this file; a line is {line}")
+    parser.add_argument("--out", metavar="OUT.jsonl", help="where the answers of --batch go; - prints them")
+
+
+def is_batch(options: Namespace, *, words: list[str]) -> bool:
+    """Whether the command runs over a file of lines.
+
+    Args:
+        options: with `batch` and `out`.
+        words: files and other words given on the command line; a batch takes none.
+
+    Raises:
+        ConfigError: the options contradict each other.
+    """
+    if options.batch is None and options.out is None:
+        return False
+    if options.batch is None or options.out is None:
+        raise ConfigError("--batch IN.jsonl and --out OUT.jsonl go together; give both")
+    if words:
+        raise ConfigError(f"{words[0]!r} was given beside --batch; put it into a line of the batch file")
+    return True
+
+
+def speaking(options: Namespace) -> dict[str, Any]:
+    """The options that `Listener.respond` takes."""
+    return {"max_new_tokens": options.max_new_tokens, "temperature": options.temperature}
+
+
+def open_listener(options: Namespace) -> Listener:
+    """Load the model that the options name.
+
+    Raises:
+        CheckpointError: it is absent, incomplete or altered.
+    """
+    quiet_libraries()
+    with progress("loading the model"), _import_only_what_is_used():
+        from mllm.listener import Listener
+
+        return Listener.load(options.model, seed=options.seed)
+
+
+def quiet_libraries() -> None:
+    """Keep what libraries tell their developers off the command line; errors stay errors."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if not sys.warnoptions:
+        for library in ("torch", "transformers", "huggingface_hub"):
+            warnings.filterwarnings("ignore", module=rf"{library}\b")
+
+
+@contextlib.contextmanager
+def _import_only_what_is_used() -> Iterator[None]:
+    """Hide scikit-learn while transformers is imported.
+
+    Where it is installed, transformers imports it (and scipy and pandas) for one function of assisted generation,
+    which nothing here calls: a fifth of the time until the first answer.
+    """
+    hidden = "sklearn"
+    if "transformers" in sys.modules or hidden in sys.modules or importlib.util.find_spec(hidden) is None:
+        yield
+        return
+    sys.modules[hidden] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[hidden]
+
+
+def say(sentence: str) -> None:
+    """One line on standard error."""
+    print(f"mllm: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
+
+
+def warn_of_unheard(answer: Answer, what: str) -> None:
+    """Tell where less than the whole was heard."""
+    if answer.total_seconds - answer.seconds_heard > UNHEARD_SECONDS:
+        say(f"heard {answer.seconds_heard:.0f} s of the {answer.total_seconds:.0f} s of {what}")
+
+
+class Progress:
+    """What is told on a terminal while something is under way; nothing anywhere else."""
+
+    def __init__(self, status: Status | None) -> None:
+        self._status = status
+
+    def tell(self, what: str) -> None:
+        """Show something else."""
+        if self._status is not None:
+            self._status.update(what)
+
+    def stop(self) -> None:
+        """Take it away, before anything else is printed."""
+        if self._status is not None:
+            self._status.stop()
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Progress]:
+    """Show on a terminal that something is under way, until it is over."""
+    if not sys.stderr.isatty():
+        yield Progress(None)
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what) as status:
+        yield Progress(status)
+
+
+def streaming(shown: Progress, *, before: str = "") -> Callable[[str], None]:
+    """A function that prints pieces of an answer as they come.
+
+    Args:
+        shown: ends before the first piece.
+        before: printed before the first piece.
+    """
+    lead = [before]
+
+    def write(piece: str) -> None:
+        shown.stop()
+        print(lead.pop() if lead else "", piece, sep="", end="", flush=True)
+
+    return write

@@ -1,0 +1,81 @@
+"""A whole checkpoint of tiny random parts, and recordings to hear, for tests of everything that stands on a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from mllm import checkpoint
+from mllm.encoders import mert
+from mllm.processing import MusicLLMProcessor
+from mllm.strict_io import config_from_dict
+
+RATE_HZ = 24_000
+CONTEXT_TOKENS = 400
+WINDOW_SECONDS = 5.0
+_ENCODER = Path(__file__).parent / "data" / "tiny" / "encoder_mert.json"
+
+
+def write_checkpoint(directory: Path, tokenizer: PreTrainedTokenizerFast, *, seed: int = 3) -> Path:
+    """Two soft tokens a second, windows of 5 s, 3 windows at most; the answers mean nothing."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=CONTEXT_TOKENS,
+        initializer_range=0.4,  # so that the answer depends on what is heard
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    backbone: Any = LlamaForCausalLM(config)  # type: ignore[no-untyped-call]
+    backbone.save_pretrained(directory / "parts")
+    settings = json.loads(_ENCODER.read_text(encoding="utf-8"))
+    encoder = mert.Encoder(config_from_dict(mert.Config, {**settings, "window_seconds": WINDOW_SECONDS}))
+    encoder.save_pretrained(directory / "encoder")
+    vocabulary = tokenizer.get_vocab()
+    model = checkpoint.assemble(
+        backbone=directory / "parts",
+        audio_encoder=directory / "encoder",
+        encoder_name="mert",
+        adapter={"name": "mlp", "tokens_per_second": 2.0},
+        seed=seed,
+        audio_token="<|audio_token|>",
+        audio_token_id=vocabulary["<|audio_token|>"],
+        audio_start="<|audio|>",
+        audio_end="<|/audio|>",
+        item_token="<|item|>",
+        item_token_id=vocabulary["<|item|>"],
+        max_windows=3,
+    )
+    processor = MusicLLMProcessor.from_config(model.config, tokenizer)
+    place = directory / "checkpoint"
+    parts = {"backbone": "backbone", "audio_encoder": "audio_encoder"}
+    checkpoint.save(model, processor, place, card="# Tiny\n", run={"seed": seed}, frozen=parts)
+    return place
+
+
+def tone(seconds: float, pitch_hz: float, level: float = 0.3) -> npt.NDArray[np.float32]:
+    """Mono samples at `RATE_HZ`."""
+    time = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    return (level * np.sin(2 * np.pi * pitch_hz * time)).astype(np.float32)
+
+
+def write_music(directory: Path) -> Path:
+    """`one.wav` (2 s), `two.wav` (3 s), `long.wav` (30 s, more than the tiny model hears) and `silent.wav`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    soundfile.write(directory / "one.wav", tone(2.0, 220.0), RATE_HZ)
+    soundfile.write(directory / "two.wav", tone(3.0, 1870.0), RATE_HZ)
+    soundfile.write(directory / "long.wav", tone(30.0, 330.0), RATE_HZ)
+    soundfile.write(directory / "silent.wav", tone(2.0, 220.0, level=0.0), RATE_HZ)
+    return directory
