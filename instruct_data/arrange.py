@@ -81,8 +81,9 @@ def arrange(tune: Tune, rng: np.random.Generator) -> Arrangement:
         jitter_seconds=float(rng.uniform(0, 0.008)),
     )
     parts = perform(layers, timing, rng)
-    times = np.arange(count * round(tune.bar_quarters / patterns.beat_quarters(tune.meter))) * beat_seconds - lead
-    downs = np.arange(count) * bar_seconds - lead
+    per_bar = round(tune.bar_quarters / patterns.beat_quarters(tune.meter))
+    times = np.arange(count * per_bar, dtype=np.float64) * beat_seconds - lead
+    downs = np.arange(count, dtype=np.float64) * bar_seconds - lead
     return Arrangement(
         parts=parts,
         seconds=seconds,

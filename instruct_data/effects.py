@@ -20,7 +20,7 @@ Samples = NDArray[np.float32]
 def degrade(samples: Samples, sample_rate_hz: int, rng: np.random.Generator) -> Samples:
     """A random chain of effects, each in a share of the clips, ending at a peak of 0.3 to 0.95."""
     sound = samples / max(float(np.abs(samples).max()), 1e-6)
-    if rng.random() < 0.45:
+    if rng.random() < 0.6:
         sound = room(sound, sample_rate_hz, decay_seconds=rng.uniform(0.15, 1.6), wet=rng.uniform(0.05, 0.4), rng=rng)
     if rng.random() < 0.7:
         sound = tilt(sound, sample_rate_hz, db_per_octave=rng.uniform(-2.5, 2.5))

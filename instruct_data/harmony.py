@@ -162,7 +162,7 @@ def _fit(tune: Tune, slot: float, count: int) -> NDArray[np.float64]:
         for step in QUALITIES[quality]:
             members[row, (degree + step) % 12] = 1.0 if step < 10 else 0.7
         bias[row] = readiness
-    return weights @ members.T + bias
+    return np.asarray(weights @ members.T + bias, dtype=np.float64)
 
 
 def _move(from_degree: int, to_degree: int) -> float:

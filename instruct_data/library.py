@@ -5,6 +5,7 @@ In: a cache folder and the folders of the collections. Out: tunes. Parsing takes
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,11 +30,11 @@ def load_tunes(
     readers: dict[str, Callable[[], Iterator[Tune]]] = {}
     if with_music21:
         for name in score_readers.MUSIC21_COLLECTIONS:
-            readers[name] = lambda name=name: score_readers.read_music21_corpus(music21_corpus(), (name,))
+            readers[name] = functools.partial(_read_music21_collection, name)
     if pop909 is not None:
-        readers["pop909"] = lambda: score_readers.read_pop909(pop909)
+        readers["pop909"] = functools.partial(score_readers.read_pop909, pop909)
     if openewld is not None:
-        readers["openewld"] = lambda: score_readers.read_openewld(openewld)
+        readers["openewld"] = functools.partial(score_readers.read_openewld, openewld)
     tunes: list[Tune] = []
     for name, read in readers.items():
         path = cache / f"{name}.json.gz"
@@ -48,3 +49,7 @@ def music21_corpus() -> Path:
     import music21
 
     return Path(music21.__file__).parent / "corpus"
+
+
+def _read_music21_collection(name: str) -> Iterator[Tune]:
+    return score_readers.read_music21_corpus(music21_corpus(), (name,))

@@ -1,8 +1,9 @@
 """Builds a data set of rendered clips with exact labels.
 
 In: tunes, sound fonts, a seed, an output folder. Out: in that folder `audio/<shard>/<id>.flac` (16 bit, 24 kHz, mono),
-`notes/<shard>/<id>.npz` and `labels.jsonl`, one line a clip. A clip depends on nothing but its seed and index; a build
-that was killed goes on where it stopped. Does not read scores itself and knows nothing of models.
+`notes/<shard>/<id>.npz` and `labels.jsonl`, one line a clip. A clip depends on nothing but its seed and index (labels
+and notes exactly, samples but for the first three milliseconds of notes, see `FontSynthesizer.render`); a build that
+was killed goes on where it stopped. Does not read scores itself and knows nothing of models.
 """
 
 from __future__ import annotations
@@ -125,7 +126,6 @@ class ClipMaker:
         tune, arrangement = self._arrangement(rng)
         font = self._pick_font(rng)
         room = Room(
-            reverb=bool(rng.random() < 0.35),
             chorus=bool(rng.random() < 0.15),
             detune_cents=float(rng.uniform(-_DETUNE_CENTS, _DETUNE_CENTS)) if rng.random() < 0.8 else 0.0,
         )

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import sqlite3
 import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,18 @@ MUSIC21_COLLECTIONS: dict[str, tuple[str, str, str]] = {
 """Collections read from music21's corpus: file pattern, kind, licence."""
 
 SCORE_SUFFIXES = (".mxl", ".musicxml", ".xml", ".abc", ".mid", ".midi", ".krn")
+_UNREADABLE = (
+    ValueError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    TypeError,
+    ZeroDivisionError,
+    SyntaxError,
+    zipfile.BadZipFile,
+)
+"""What music21 raises, besides its own errors, for files that are not what their names say (an XML error is a
+SyntaxError)."""
 _METER_ALIASES = {"2/2": "4/4"}
 _DEGREE_STEPS = dict(
     zip(
@@ -146,7 +159,7 @@ def _read_pop909_song(song: Path) -> Tune | None:
     last = float(downbeats[-1] - downbeats[0])
 
     def quarters(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.interp(seconds, times, numbers)
+        return np.asarray(np.interp(seconds, times, numbers), dtype=np.float64)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -189,19 +202,12 @@ def _read_pop909_song(song: Path) -> Tune | None:
 def _read_file(path: Path, *, source: str, licence: str, kind: str) -> Iterator[Tune]:
     from music21 import converter, exceptions21, stream
 
+    unreadable = (exceptions21.Music21Exception, *_UNREADABLE)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             parsed = converter.parse(str(path), forceSource=True)
-    except (
-        exceptions21.Music21Exception,
-        ValueError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        TypeError,
-        ZeroDivisionError,
-    ):
+    except unreadable:
         return  # one unreadable score must not stop a collection of thousands
     scores = list(parsed.scores) if isinstance(parsed, stream.Opus) else [parsed]
     for number, score in enumerate(scores):
@@ -210,7 +216,7 @@ def _read_file(path: Path, *, source: str, licence: str, kind: str) -> Iterator[
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 tune = _tune_of_score(score, name=name, source=source, licence=licence, kind=kind)
-        except (exceptions21.Music21Exception, ValueError, KeyError, IndexError, AttributeError, TypeError):
+        except unreadable:
             continue
         if tune is not None and sound_tune(tune):
             yield tune
@@ -319,8 +325,8 @@ def _key_of(score: Any, notes: NDArray[np.float64], kind: str) -> str | None:
     by_mode = {"major": major, "minor": (major + 9) % 12}
     final = notes[notes[:, 0] + notes[:, 1] >= (notes[:, 0] + notes[:, 1]).max() - 0.01]
     lowest = int(final[:, 2].min()) % 12
-    if kind == "melody" and modes <= {"major", "minor"} and len(modes) == 1:
-        mode = modes.pop()
+    if kind == "melody" and modes in ({"major"}, {"minor"}):
+        mode = str(modes.pop())
         fits = (lowest - by_mode[mode]) % 12 in (0, 3, 4, 7)
         return facts.KEYS[by_mode[mode] + (12 if mode == "minor" else 0)] if fits else None
     if modes - {"major", "minor", None, ""}:

@@ -27,7 +27,9 @@ _NOMINAL_VOLUME = 76
 _REFERENCE_RMS = 0.02
 _SYNTH_GAIN = 0.35
 _BEND_RANGE_CENTS = 200
-_TAIL_SECONDS = 0.1
+_LINEAR_INTERPOLATION = 1
+_FLUID_BLOCK = 64
+_TINY_FADE = 1024
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,6 @@ class Part:
 class Room:
     """What the synthesiser itself adds."""
 
-    reverb: bool = False
     chorus: bool = False
     detune_cents: float = 0.0
     """In [-100, 100]; drums stay as they are."""
@@ -99,19 +100,36 @@ class _FluidDevice:
         with _silenced_stderr():
             self._synth: Any = fluidsynth.Synth(gain=_SYNTH_GAIN, samplerate=float(SAMPLE_RATE_HZ), channels=16)
             self._synth.setting("synth.polyphony", 80)
+            # Its reverb keeps the tail of the clip before, whatever is reset; rooms are an effect of their own.
+            self._synth.setting("synth.reverb.active", 0)
             self._font = self._synth.sfload(str(font))
-            linear_interpolation = 1
-            set_method = fluidsynth.cfunc(
-                "fluid_synth_set_interp_method", fluidsynth.c_int, ("synth", fluidsynth.c_void_p, 1),
-                ("channel", fluidsynth.c_int, 1), ("method", fluidsynth.c_int, 1),
-            )  # fmt: skip
-            set_method(self._synth.synth, -1, linear_interpolation)
+            handle, integer = fluidsynth.c_void_p, fluidsynth.c_int
+            set_interpolation = fluidsynth.cfunc(
+                "fluid_synth_set_interp_method",
+                integer,
+                *(("synth", handle, 1), ("channel", integer, 1), ("method", integer, 1)),
+            )
+            set_interpolation(self._synth.synth, -1, _LINEAR_INTERPOLATION)
+            # Samples as float: 16-bit samples would carry dither that depends on what was played before.
+            self._write = fluidsynth.cfunc(
+                "fluid_synth_write_float",
+                integer,
+                *(("synth", handle, 1), ("count", integer, 1)),
+                *(("left", handle, 1), ("left_offset", integer, 1), ("left_step", integer, 1)),
+                *(("right", handle, 1), ("right_offset", integer, 1), ("right_step", integer, 1)),
+            )
+        self._drawn = 0
         if self._font < 0:
             raise ConfigError(f"{font} is not a sound font that FluidSynth can load; give an .sf2 or .sf3 file")
 
     def reset(self, room: Room) -> None:
+        # A reset alone lets sounding notes die away into the next clip.
+        for channel in range(16):
+            self._synth.all_sounds_off(channel)
+        # Events take effect at block limits: without a whole number of blocks the next clip would start inside one.
+        self.samples(-self._drawn % _FLUID_BLOCK + _FLUID_BLOCK)
+        self._drawn = 0
         self._synth.system_reset()
-        self._synth.setting("synth.reverb.active", int(room.reverb))
         self._synth.setting("synth.chorus.active", int(room.chorus))
         bend = round(8192 * room.detune_cents / _BEND_RANGE_CENTS)
         for channel in range(16):
@@ -136,15 +154,17 @@ class _FluidDevice:
         self._synth.noteoff(channel, pitch)
 
     def samples(self, count: int) -> NDArray[np.float32]:
-        stereo = np.asarray(self._synth.get_samples(count), dtype=np.float32)
-        return np.asarray((stereo[0::2] + stereo[1::2]) * np.float32(0.5 / 32768), dtype=np.float32)
+        self._drawn += count
+        stereo = np.empty((2, count), dtype=np.float32)
+        self._write(self._synth.synth, count, stereo[0].ctypes.data, 0, 1, stereo[1].ctypes.data, 0, 1)
+        return np.asarray((stereo[0] + stereo[1]) * np.float32(0.5), dtype=np.float32)
 
 
 class _TinyDevice:
     def __init__(self, font: Path) -> None:
         import tinysoundfont
 
-        self._synth: Any = tinysoundfont.Synth(samplerate=SAMPLE_RATE_HZ, gain=-9.0)
+        self._synth: Any = tinysoundfont.Synth(samplerate=SAMPLE_RATE_HZ, gain=0.0)
         try:
             self._font = self._synth.sfload(str(font))
         except (tinysoundfont.SoundFontException, RuntimeError, OSError) as error:
@@ -152,6 +172,7 @@ class _TinyDevice:
 
     def reset(self, room: Room) -> None:
         self._synth.sounds_off()
+        self._synth.generate(_TINY_FADE)
         self._bend = round(8192 + 8192 * room.detune_cents / _BEND_RANGE_CENTS)
 
     def select(self, channel: int, program: int, *, drums: bool) -> None:
@@ -195,10 +216,11 @@ class FontSynthesizer:
         Args:
             parts: at most `MOST_MELODIC_PARTS` parts that are not drums.
             seconds: length of the result.
-            room: reverb, chorus, tuning.
+            room: chorus, tuning.
 
         Returns:
-            Mono samples, shape (round(seconds * SAMPLE_RATE_HZ),), not normalised.
+            Mono samples, shape (round(seconds * SAMPLE_RATE_HZ),), not normalised. The same whatever was played
+            before, but for the first 64 samples of notes: there FluidSynth's voices glide from their last loudness.
         """
         volumes = [self._volume(part) for part in parts]
         self._device.reset(room)
@@ -255,7 +277,6 @@ class FontSynthesizer:
             self._device.note_on(channel, pitch, 90)
             pieces.append(self._device.samples(step))
             self._device.note_off(channel, pitch)
-        self._device.samples(round(_TAIL_SECONDS * SAMPLE_RATE_HZ))
         rms = float(np.sqrt(np.mean(np.concatenate(pieces) ** 2)))
         scale = (_REFERENCE_RMS / max(rms, 1e-5)) ** 0.5
         return int(np.clip(round(_NOMINAL_VOLUME * scale), 20, 127))
