@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import re
 import shutil
 import tempfile
@@ -209,11 +208,22 @@ def template_hash(processor: MusicLLMProcessor) -> str:
 
 def _agree(processor: MusicLLMProcessor, config: MusicLLMConfig, directory: Path) -> None:
     """Compare the two places in which a checkpoint states the same settings."""
+    stated = {key: getattr(processor, key) for key in _SHARED_SETTINGS}
+    try:
+        again = MusicLLMConfig(text_config=config.text_config, **stated)
+    except ConfigError as error:
+        raise CheckpointError(f"{directory / PROCESSOR_FILE}: {error}") from error
     for key in _SHARED_SETTINGS:
-        of_processor, of_config = (json.loads(json.dumps(getattr(one, key))) for one in (processor, config))
+        of_processor, of_config = getattr(again, key), getattr(config, key)
+        place = key
+        if isinstance(of_config, dict):
+            different = [name for name in of_config if of_processor.get(name) != of_config[name]]
+            if different:
+                place = f"{key}.{different[0]}"
+                of_processor, of_config = of_processor.get(different[0]), of_config[different[0]]
         if of_processor != of_config:
             raise CheckpointError(
-                f"{key} is {of_processor!r} in {directory / PROCESSOR_FILE}, "
+                f"{place} is {of_processor!r} in {directory / PROCESSOR_FILE}, "
                 f"but {of_config!r} in {contract.CONFIG_NAME}"
             )
 

@@ -265,6 +265,13 @@ ALTERATIONS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "other encoder settings": (
         lambda d: alter_config(d, lambda s: s["audio_encoder"].update(window_seconds=7.0)),
+        "audio_encoder.window_seconds is 30.0 in .*processor_config.json, but 7.0 in config.json",
+    ),
+    "other encoder settings everywhere": (
+        lambda d: [
+            alter(d / name, lambda s: s["audio_encoder"].update(window_seconds=7.0))
+            for name in ("config.json", "processor_config.json")
+        ],
         "audio_encoder in the checkpoint is .*window_seconds=7.0.* but the encoder",
     ),
     "another frame rate": (

@@ -11,7 +11,13 @@ from transformers import AutoConfig, LlamaConfig
 from mllm.configuration import MusicLLMConfig
 from mllm.errors import ConfigError
 
-TEXT = {"model_type": "llama", "vocab_size": 97, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+TEXT: dict[str, Any] = {
+    "model_type": "llama",
+    "vocab_size": 97,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
 ENTRY = {"id_or_path": "backbone", "revision": None, "sha256": "0" * 64}
 
 
