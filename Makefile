@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 AUDIO ?= mllm/data/demo.mp3
 # Where the CPU build of torch is published; where it cannot be reached, pip goes on without it. For the CUDA build of
-# the package index (some gigabytes): make install TORCH_INDEX=https://pypi.org/simple
+# the package index (some gigabytes), install torch by hand before.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # More threads than cores make small models slower.
 export OMP_NUM_THREADS ?= 2
@@ -50,7 +50,7 @@ format: install ## Put the code into our format
 	$(BIN)/ruff check --fix .
 
 bench: install ## Measure the figures of the README
-	$(BIN)/python scripts/bench.py
+	$(BIN)/python scripts/bench_describe.py
 
 clean: ## Remove the environment and all caches
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
