@@ -230,7 +230,7 @@ class _AvReader:
                 yield container, container.streams.audio[0]
 
 
-def _packets(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.Packet[Any]]:
+def _packets(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.Packet[av.AudioStream]]:
     packets = container.demux(stream)
     while True:
         try:
@@ -246,9 +246,7 @@ def _frames(container: av.container.InputContainer, stream: av.AudioStream) -> I
             decoded = packet.decode()
         except av.error.FFmpegError:
             continue  # a damaged packet, some hundredths of a second: the decoder resumes at the next one
-        for frame in decoded:
-            if isinstance(frame, av.AudioFrame) and frame.samples:
-                yield frame
+        yield from (frame for frame in decoded if frame.samples)
 
 
 def _kind(frame: av.AudioFrame) -> tuple[int, str, str]:

@@ -183,4 +183,4 @@ def test_public_names_are_resolved_on_first_use() -> None:
         assert name in dir(mllm)
         assert getattr(mllm, name) is getattr(mllm, name)
     with pytest.raises(AttributeError, match="module 'mllm' has no attribute 'Musik'"):
-        _ = mllm.Musik  # type: ignore[attr-defined]
+        _ = mllm.Musik
