@@ -102,10 +102,10 @@ def alter_config(directory: Path, change: Callable[[dict[str, Any]], Any]) -> No
     alter(directory / "config.json", change)
 
 
-def alter(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+def alter(path: Path, change: Callable[[dict[str, Any]], Any]) -> int:
     settings = json.loads(path.read_text())
     change(settings)
-    path.write_text(json.dumps(settings))
+    return path.write_text(json.dumps(settings))
 
 
 def alter_tensors(directory: Path, change: Callable[[dict[str, torch.Tensor]], Any]) -> None:

@@ -46,7 +46,8 @@ ADAPTERS: dict[str, dict[str, Any]] = {
 
 def llama() -> Any:
     model: Any = LlamaForCausalLM(LlamaConfig(**LLAMA.to_dict()))  # type: ignore[no-untyped-call]
-    return model.eval()
+    model.train(False)
+    return model
 
 
 def build(adapter: str = "linear", *, audio_token_id: int = AUDIO, **settings: Any) -> MusicLLMForConditionalGeneration:
@@ -64,7 +65,8 @@ def build(adapter: str = "linear", *, audio_token_id: int = AUDIO, **settings: A
     model = MusicLLMForConditionalGeneration(config, backbone, encoder)
     if hasattr(model.audio_adapter, "set_anchors"):
         model.audio_adapter.set_anchors(model.get_input_embeddings().weight.detach())
-    return model.eval()
+    model.train(False)
+    return model
 
 
 def sound(seconds: float, seed: int) -> Tensor:
@@ -119,7 +121,7 @@ def test_text_only_generation_is_exactly_the_backbones(model: MusicLLMForConditi
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("audio_token_id", [AUDIO, PAST_VOCABULARY])
 def test_padded_batch_equals_single_runs(side: str, audio_token_id: int) -> None:
-    """Measured worst difference of a logit, of 0.6 at most: 1.8e-7; the bound leaves room for other processors."""
+    """Measured worst difference of a logit, of 0.36 at most: 1.4e-7; the bound leaves room for other processors."""
     model = build(audio_token_id=audio_token_id)
     one, two, three = sound(2.0, 1), sound(1.2, 2), sound(2.0, 3)
     spoken = [(1, one, 5, two, 9, 11), (1, 4, 8), (1, three, 6)]
@@ -129,7 +131,7 @@ def test_padded_batch_equals_single_runs(side: str, audio_token_id: int) -> None
     for index, (row, pieces) in enumerate(zip(rows, spoken, strict=True)):
         waveforms = [piece for piece in pieces if isinstance(piece, Tensor)]
         alone = model(row, audio_waveforms=waveforms).logits[0]
-        torch.testing.assert_close(together[index][batch["attention_mask"][index] == 1], alone, atol=2e-5, rtol=0)
+        torch.testing.assert_close(together[index][batch["attention_mask"][index] == 1], alone, atol=5e-6, rtol=0)
 
 
 def test_several_windows_keep_their_order(model: MusicLLMForConditionalGeneration) -> None:
@@ -138,7 +140,7 @@ def test_several_windows_keep_their_order(model: MusicLLMForConditionalGeneratio
     for window, tokens in zip(windows, together, strict=True):
         (alone,) = model.soft_tokens(model.encode_audio([window]))
         assert len(tokens) == model.config.num_soft_tokens(len(window))
-        torch.testing.assert_close(tokens, alone, atol=2e-5, rtol=0)  # measured worst: 4e-7
+        torch.testing.assert_close(tokens, alone, atol=5e-6, rtol=0)  # measured worst: 2.4e-7, of 0.67 at most
 
 
 def test_waveforms_features_and_soft_tokens_are_the_same_audio(model: MusicLLMForConditionalGeneration) -> None:
