@@ -6,7 +6,6 @@ In: parsed options. Out: a `Listener`, sentences and progress on standard error.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import sys
 import warnings
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from mllm.answer import Answer
     from mllm.listener import Listener
 
+UNUSED_LIBRARIES = ("sklearn", "scipy")
+"""Where they are installed, transformers imports them (and pandas) for assisted generation and for losses of object
+detection, which nothing here calls: a quarter of the time until the first answer."""
 UNHEARD_SECONDS = 0.5
 """From so much unheard sound on, a warning is given."""
 
@@ -83,8 +85,12 @@ def speaking(options: Namespace) -> dict[str, Any]:
     return {"max_new_tokens": options.max_new_tokens, "temperature": options.temperature}
 
 
-def open_listener(options: Namespace) -> Listener:
-    """Load the model that the options name.
+def open_listener(model: str | None, *, seed: int) -> Listener:
+    """Load a model.
+
+    Args:
+        model: directory or name of a checkpoint; None: the reference checkpoint.
+        seed: of answers with a temperature.
 
     Raises:
         CheckpointError: it is absent, incomplete or altered.
@@ -93,7 +99,7 @@ def open_listener(options: Namespace) -> Listener:
     with progress("loading the model"), _import_only_what_is_used():
         from mllm.listener import Listener
 
-        return Listener.load(options.model, seed=options.seed)
+        return Listener.load(model, seed=seed)
 
 
 def quiet_libraries() -> None:
@@ -108,20 +114,15 @@ def quiet_libraries() -> None:
 
 @contextlib.contextmanager
 def _import_only_what_is_used() -> Iterator[None]:
-    """Hide scikit-learn while transformers is imported.
-
-    Where it is installed, transformers imports it (and scipy and pandas) for one function of assisted generation,
-    which nothing here calls: a fifth of the time until the first answer.
-    """
-    hidden = "sklearn"
-    if "transformers" in sys.modules or hidden in sys.modules or importlib.util.find_spec(hidden) is None:
-        yield
-        return
-    sys.modules[hidden] = None  # type: ignore[assignment]
+    """Hide `UNUSED_LIBRARIES` while transformers is imported; it then takes them for not installed."""
+    loaded = "transformers" in sys.modules
+    hidden = [name for name in UNUSED_LIBRARIES if not loaded and name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        del sys.modules[hidden]
+        for name in hidden:
+            del sys.modules[name]
 
 
 def say(sentence: str) -> None:

@@ -37,7 +37,7 @@ def run(options: Namespace) -> int:
     *files, question = options.words
     if not question.strip() or _is_file(question):
         raise ConfigError(f'the last word, {question!r}, is no question; expected: mllm ask FILE... "question"')
-    listener = _shared.open_listener(options)
+    listener = _shared.open_listener(options.model, seed=options.seed)
     with _shared.progress("listening") as shown:
         write = _shared.streaming(shown)
         answer = listener.ask(files, question, stream=write, **_shared.speaking(options))

@@ -30,7 +30,7 @@ def run(options: Namespace) -> int:
         return _batch.run(options, lambda line: _batch.recording_of(line, CAPTION_QUESTION), _batch.spoken)
     if not options.files:
         raise ConfigError("no recording was given; expected: mllm caption FILE...")
-    listener = _shared.open_listener(options)
+    listener = _shared.open_listener(options.model, seed=options.seed)
     failed = 0
     for file in options.files:
         label = f"{file}: " if len(options.files) > 1 else ""

@@ -40,7 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Talk until the input ends; the exit status is 1 if, away from a terminal, something could not be answered."""
     recordings = [_found(name) for name in options.files]
-    conversation = Conversation(_shared.open_listener(options), options, recordings)
+    conversation = Conversation(_shared.open_listener(options.model, seed=options.seed), options, recordings)
     interactive = sys.stdin.isatty()
     if interactive:
         _shared.say("ask about the recordings; /add FILE, /forget, /help, /quit")

@@ -50,7 +50,7 @@ def run(options: Namespace) -> int:
             "(for many: --batch IN.jsonl --out OUT.jsonl)"
         )
     (file,) = options.files
-    listener = _shared.open_listener(options)
+    listener = _shared.open_listener(options.model, seed=options.seed)
     with _shared.progress(f"listening to {file}"):
         answer = listener.ask([file], describe.QUESTION, **_shared.speaking(options))
     description = describe.read(answer, minimum_confidence=options.min_confidence)

@@ -151,7 +151,7 @@ def _machine() -> Iterator[Finding]:
 def _model(model: str | None) -> Finding:
     """Whether the checkpoint opens, which compares every part with its hash."""
     try:
-        listener = _shared.open_listener(Namespace(model=model, seed=0))
+        listener = _shared.open_listener(model, seed=0)
     except (MllmError, ImportError) as error:
         advice = "give --model DIR, or install mllm-music again"
         return Finding(works=False, what="model", found=str(error), advice=advice, needed=True)
