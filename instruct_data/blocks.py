@@ -30,7 +30,7 @@ def _slot_words() -> tuple[tuple[str, ...], ...]:
 
 
 SLOT_WORDS: tuple[tuple[str, ...], ...] = _slot_words()
-"""For each slot, the words that can stand in it: three digits of the tempo, tonic, mode, meter, then each instrument."""
+"""For each slot, its words: three digits of the tempo, tonic, mode, meter, then each instrument."""
 SLOTS = len(SLOT_WORDS)
 """Words in a block."""
 

@@ -31,7 +31,7 @@ def hear(encoder: cqt.Encoder, store: Path, *, limit: int | None = None) -> Iter
     """Every clip of a feature store as the frozen encoder hears it, with the facts that can be told from the sound."""
     reader = FeatureStore(store)
     for clip in reader.clips[:limit]:
-        levels, _ = reader.read(clip)
+        levels, _, _ = reader.read(clip)
         features = torch.from_numpy(levels)[None]
         named = encoder.readout(features)
         truth = clips.exact_facts(clip.tempo_bpm, clip.key, clip.meter, clip.instruments)

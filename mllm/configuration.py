@@ -40,7 +40,7 @@ INHERITED_KEYS = frozenset(
 """Keys that every transformers configuration takes beside its fields."""
 
 
-class MusicLLMConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
+class MusicLLMConfig(PreTrainedConfig):
     """Everything that shapes the model; see `mllm.checkpoint` for the files that fill it.
 
     Raises:

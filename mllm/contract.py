@@ -152,7 +152,7 @@ def load_backbone(directory: Path, *, dtype: torch.dtype, **options: Any) -> Pre
         CheckpointError: if it cannot be opened, or a tensor is missing, extra, or of another shape.
     """
     bar_was_on = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()
     open_model: Any = AutoModelForCausalLM.from_pretrained
     try:
         model, report = open_model(
@@ -162,7 +162,7 @@ def load_backbone(directory: Path, *, dtype: torch.dtype, **options: Any) -> Pre
         raise CheckpointError(f"the language model in {directory} cannot be opened: {error}") from error
     finally:
         if bar_was_on:
-            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+            transformers_logging.enable_progress_bar()
     for finding in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if report.get(finding):
             names = sorted(str(key) for key in report[finding])

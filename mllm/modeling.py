@@ -32,7 +32,7 @@ INDEX_NAME = "model.safetensors.index.json"
 AUDIO_INPUTS = ("audio_waveforms", "audio_features", "audio_embeds")
 
 
-class MusicLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call]
+class MusicLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     """A causal language model that hears; see `forward`.
 
     Args:
@@ -68,7 +68,7 @@ class MusicLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):  # typ
     ) -> None:
         super().__init__(config)
         if language_model is None:
-            language_model = AutoModelForCausalLM.from_config(config.text_config)  # type: ignore[no-untyped-call]
+            language_model = AutoModelForCausalLM.from_config(config.text_config)
         if audio_encoder is None:
             audio_encoder = config.encoder_module.Encoder(config.encoder_config)
         config.text_config = language_model.config

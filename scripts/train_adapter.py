@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerFast
 from mllm import checkpoint
 from mllm.encoders import cqt
 from mllm.instruct_data import blocks, lessons
-from mllm.instruct_data.backbone_text import MARKERS
+from mllm.instruct_data.backbone_text import MARKERS, token_id
 from mllm.instruct_data.lessons import LessonConfig, Lessons
 from mllm.processing import MusicLLMProcessor
 from mllm.train import adapter as adapter_training
@@ -73,8 +73,8 @@ def run(train: AdapterTrainingConfig, parts: Parts, lesson: LessonConfig = Lesso
         },
         seed=train.seed,
         **MARKERS,
-        audio_token_id=tokenizer.convert_tokens_to_ids(MARKERS["audio_token"]),
-        item_token_id=tokenizer.convert_tokens_to_ids(MARKERS["item_token"]),
+        audio_token_id=token_id(tokenizer, MARKERS["audio_token"]),
+        item_token_id=token_id(tokenizer, MARKERS["item_token"]),
     )
     processor = MusicLLMProcessor.from_config(model.config, tokenizer)
     heard = [clip for store in parts.stores for clip in lessons.hear(encoder, store, limit=parts.limit)]
@@ -83,14 +83,18 @@ def run(train: AdapterTrainingConfig, parts: Parts, lesson: LessonConfig = Lesso
     examples = Lessons(lesson, processor, heard, nothing, word_steps=train.word_steps)
     metrics = adapter_training.train(model, train, examples, pad_id=int(tokenizer.pad_token_id))
     print(json.dumps(dict(metrics)), flush=True)
-    settings = {"train": train, "parts": parts, "lesson": lesson}
+    settings = {
+        "train": dataclasses.asdict(train),
+        "parts": dataclasses.asdict(parts),
+        "lesson": dataclasses.asdict(lesson),
+        "clips": len(heard),
+    }
     checkpoint.save(
         model,
         processor,
         parts.checkpoint,
         card=parts.card.read_text(encoding="utf-8"),
-        run={name: json.loads(json.dumps(dataclasses.asdict(value), default=str)) for name, value in settings.items()}
-        | {"clips": len(heard)},
+        run=json.loads(json.dumps(settings, default=str)),
         frozen={"backbone": "backbone", "audio_encoder": "audio_encoder"},
     )
     return 0

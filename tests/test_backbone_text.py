@@ -13,7 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from mllm import messages
 from mllm.errors import ConfigError
 from mllm.instruct_data import backbone_text, blocks
-from mllm.instruct_data.backbone_text import Conversations, TextConfig
+from mllm.instruct_data.backbone_text import Conversations, TextConfig, token_id
 from mllm.prompt import IGNORE_INDEX, Markers, build_prompt
 from mllm.train.backbone import BackboneConfig, train
 
@@ -27,7 +27,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 def test_every_word_of_a_block_and_every_digit_is_one_token(tokenizer: PreTrainedTokenizerFast) -> None:
     for word in blocks.lexicon():
-        assert len(tokenizer.encode(word, add_special_tokens=False)) == 1
+        assert tokenizer.encode(word, add_special_tokens=False) == [token_id(tokenizer, word)]
     assert len(tokenizer.encode("1234567890", add_special_tokens=False)) == 10
 
 
@@ -37,7 +37,7 @@ def test_a_vocabulary_too_small_for_the_lexicon_is_refused() -> None:
 
 
 def test_batches_depend_on_nothing_but_seed_and_step(tokenizer: PreTrainedTokenizerFast) -> None:
-    settings = TextConfig(rows=3, steps=3)
+    settings = TextConfig(turns=4, steps=3, prose_rows=0.3)
     first = list(Conversations(settings, tokenizer, PROSE))
     again = list(Conversations(settings, tokenizer, PROSE))
     assert first == again
@@ -46,15 +46,14 @@ def test_batches_depend_on_nothing_but_seed_and_step(tokenizer: PreTrainedTokeni
 
 def test_only_answers_and_prose_are_learnt(tokenizer: PreTrainedTokenizerFast) -> None:
     data = Conversations(TextConfig(), tokenizer, "")
-    assistant, end = (tokenizer.convert_tokens_to_ids(token) for token in ("<|assistant|>", "<|end|>"))
+    assistant, end = (token_id(tokenizer, token) for token in ("<|assistant|>", "<|end|>"))
     rng = random.Random(0)
     for _ in range(20):
-        row = data.row(rng, long=False)
+        row = data.row(rng, turns=3)
         speaking = False
         for token, label in zip(row["input_ids"], row["labels"], strict=True):
             assert label == (token if speaking else IGNORE_INDEX)
             speaking = token == assistant or (speaking and token != end)
-        assert len(row["input_ids"]) <= TextConfig().row_tokens
 
 
 def test_rows_are_tokenised_as_the_prompt_function_does(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -63,7 +62,7 @@ def test_rows_are_tokenised_as_the_prompt_function_does(tokenizer: PreTrainedTok
     turns = [("It is in C major. What is the key?", "The key is C major."), ("Is it fast?", "I cannot tell the tempo.")]
     ids: list[int] = []
     for question, answer in turns:
-        user, assistant, end = (tokenizer.convert_tokens_to_ids(t) for t in ("<|user|>", "<|assistant|>", "<|end|>"))
+        user, assistant, end = (token_id(tokenizer, t) for t in ("<|user|>", "<|assistant|>", "<|end|>"))
         ids += [user, *data.encode(question), end, assistant, *data.encode(answer), end]
     conversation = [
         {"role": role, "content": text}
@@ -72,13 +71,28 @@ def test_rows_are_tokenised_as_the_prompt_function_does(tokenizer: PreTrainedTok
     ]
     markers = Markers(
         **backbone_text.MARKERS,
-        audio_token_id=tokenizer.convert_tokens_to_ids(backbone_text.MARKERS["audio_token"]),
-        item_token_id=tokenizer.convert_tokens_to_ids(backbone_text.MARKERS["item_token"]),
+        audio_token_id=token_id(tokenizer, backbone_text.MARKERS["audio_token"]),
+        item_token_id=token_id(tokenizer, backbone_text.MARKERS["item_token"]),
     )
     prompt = build_prompt(
         messages.parse(conversation), tokenizer, audio_tokens=[], markers=markers, add_generation_prompt=False
     )
     assert list(prompt.input_ids) == ids
+
+
+def test_block_words_start_beside_the_text_that_says_the_same(tokenizer: PreTrainedTokenizerFast) -> None:
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer), hidden_size=64, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
+        )
+    )
+    backbone_text.relate_block_words(model, tokenizer, seed=0)
+    table = torch.nn.functional.normalize(model.model.embed_tokens.weight.detach(), dim=-1)
+    for digit in "0123456789":
+        word = table[token_id(tokenizer, f"<|tens:{digit}|>")]
+        digits = torch.stack([table[token_id(tokenizer, other)] for other in "0123456789"])
+        assert int((digits @ word).argmax()) == int(digit)
 
 
 def test_a_backbone_that_has_learnt_nothing_fails_the_gate(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -95,7 +109,7 @@ def test_a_backbone_that_has_learnt_nothing_fails_the_gate(tokenizer: PreTrained
 
 
 def test_training_resumes_and_writes_bfloat16(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    text = TextConfig(rows=2, row_tokens=64, steps=4)
+    text = TextConfig(turns=3, steps=4)
 
     def run(steps: int, output: Path) -> None:
         settings = BackboneConfig(

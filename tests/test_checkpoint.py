@@ -41,7 +41,7 @@ def backbone(tmp_path_factory: pytest.TempPathFactory, reference_tokenizer: PreT
         bos_token_id=None,
         eos_token_id=reference_tokenizer.eos_token_id,
     )
-    model: Any = LlamaForCausalLM(config)  # type: ignore[no-untyped-call]
+    model: Any = LlamaForCausalLM(config)
     model.to(torch.bfloat16).save_pretrained(directory)
     return directory
 

@@ -26,6 +26,8 @@ SMALL = cqt.Config(
     chroma_channels=4,
     onset_channels=2,
     tempo_width=8,
+    note_channels=4,
+    timbre_width=8,
 )
 
 

@@ -45,7 +45,7 @@ ADAPTERS: dict[str, dict[str, Any]] = {
 
 
 def llama() -> Any:
-    model: Any = LlamaForCausalLM(LlamaConfig(**LLAMA.to_dict()))  # type: ignore[no-untyped-call]
+    model: Any = LlamaForCausalLM(LlamaConfig(**LLAMA.to_dict()))
     model.train(False)
     return model
 
@@ -64,7 +64,8 @@ def build(adapter: str = "linear", *, audio_token_id: int = AUDIO, **settings: A
     )
     model = MusicLLMForConditionalGeneration(config, backbone, encoder)
     if hasattr(model.audio_adapter, "set_anchors"):
-        model.audio_adapter.set_anchors(model.get_input_embeddings().weight.detach())
+        embedding: Any = model.get_input_embeddings()
+        model.audio_adapter.set_anchors(embedding.weight.detach())
     model.train(False)
     return model
 
@@ -340,7 +341,7 @@ def test_three_training_steps_change_the_adapter_and_not_one_frozen_byte(tmp_pat
 
 
 def test_the_auto_class_builds_the_model(model: MusicLLMForConditionalGeneration) -> None:
-    built = AutoModelForCausalLM.from_config(model.config)  # type: ignore[no-untyped-call]
+    built = AutoModelForCausalLM.from_config(model.config)
     assert isinstance(built, MusicLLMForConditionalGeneration)
     assert set(built.state_dict()) == set(model.state_dict())
 

@@ -13,7 +13,7 @@ from mllm import checkpoint
 from mllm.encoders import cqt
 from mllm.facts import Facts
 from mllm.instruct_data import backbone_text, blocks, statements
-from mllm.instruct_data.backbone_text import MARKERS, TextConfig
+from mllm.instruct_data.backbone_text import MARKERS, TextConfig, token_id
 from mllm.instruct_data.clips import HeardClip
 from mllm.instruct_data.lessons import LessonConfig, Lessons, hear_nothing
 from mllm.modeling import MusicLLMForConditionalGeneration
@@ -57,15 +57,15 @@ def assemble(parts: tuple[Path, Path]) -> tuple[MusicLLMForConditionalGeneration
         encoder_name="cqt",
         adapter={
             "name": "align",
-            "lexicon_token_ids": [tokenizer.convert_tokens_to_ids(word) for word in blocks.lexicon()],
+            "lexicon_token_ids": [token_id(tokenizer, word) for word in blocks.lexicon()],
             "queries": blocks.SLOTS,
             "hidden_size": 16,
             "num_layers": 1,
             "num_heads": 2,
         },
         **MARKERS,
-        audio_token_id=tokenizer.convert_tokens_to_ids(MARKERS["audio_token"]),
-        item_token_id=tokenizer.convert_tokens_to_ids(MARKERS["item_token"]),
+        audio_token_id=token_id(tokenizer, MARKERS["audio_token"]),
+        item_token_id=token_id(tokenizer, MARKERS["item_token"]),
     )
     return model, MusicLLMProcessor.from_config(model.config, tokenizer)
 
@@ -129,7 +129,7 @@ def test_words_are_learnt(parts: tuple[Path, Path], tmp_path: Path) -> None:
     def loss() -> float:
         batch = adapter.collate([data.batch(0)], pad_id=0)
         logits = torch.cat(adapter.word_logits(model, batch["audio_features"]))
-        return float(torch.nn.functional.cross_entropy(logits, batch["words"]))
+        return float(torch.nn.functional.cross_entropy(logits, batch["words"]).detach())
 
     untrained = loss()
     settings = AdapterTrainingConfig(output=tmp_path, steps=60, word_steps=60, learning_rate=3e-3, save_every=100)

@@ -17,7 +17,16 @@ from mllm.facts import INSTRUMENTS, KEYS, TEMPO_CLASSES_BPM, key_index
 from mllm.train import encoder_metrics
 from mllm.train.encoder import EncoderTraining, EncoderTrainingConfig, TrainingStream, is_validation, train
 from mllm.train.feature_augment import IGNORE, NONE, Augmentation, example, tempo_target
-from mllm.train.feature_store import ACTIVITY, BASS, NO_BASS, PITCH_CLASSES, FeatureStore, add_clips, slot_targets
+from mllm.train.feature_store import (
+    ACTIVITY,
+    BASS,
+    LOWEST_PITCH,
+    NO_BASS,
+    PITCH_CLASSES,
+    FeatureStore,
+    add_clips,
+    slot_targets,
+)
 
 RATE = frontend.SAMPLE_RATE_HZ
 SECONDS = 4.0
@@ -31,6 +40,8 @@ SMALL = cqt.Config(
     chroma_channels=4,
     onset_channels=2,
     tempo_width=8,
+    note_channels=4,
+    timbre_width=8,
 )
 
 
@@ -83,13 +94,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_store_gives_back_what_the_front_end_said(store: Path) -> None:
     features = FeatureStore(store)
     clip = next(clip for clip in features.clips if clip.id == "song1")
-    levels, targets = features.read(clip)
+    levels, targets, notes = features.read(clip)
     samples, _ = soundfile.read(store.parent / "data" / "audio" / "song1.flac", dtype="float32")
     expected = frontend.FrontEnd()(torch.from_numpy(samples)[None])[0].numpy()
     np.testing.assert_allclose(levels, expected, atol=0.5 / 255 + 1e-6)
     assert (clip.tempo_bpm, KEYS[clip.key], clip.instruments) == (100.0, "Db major", (0,))
     assert targets[1, PITCH_CLASSES].tolist() == [0, 1] + [0] * 10
-    piece, _ = features.read(clip, 10, 5)
+    assert np.flatnonzero(notes[1]).tolist() == [61 - LOWEST_PITCH]
+    piece, _, _ = features.read(clip, 10, 5)
     np.testing.assert_array_equal(piece, levels[10:15])
 
 
@@ -114,7 +126,7 @@ def test_a_folder_without_labels_is_named(tmp_path: Path) -> None:
 
 
 def test_targets_of_notes() -> None:
-    targets = slot_targets(
+    targets, sets = slot_targets(
         np.array([0.0, 0.16, 0.0]),
         np.array([0.32, 0.32, 0.08]),
         np.array([64, 50, 36]),
@@ -122,6 +134,9 @@ def test_targets_of_notes() -> None:
         slots=5,
     )
     assert targets[:, 4].tolist() == [1, 1, 1, 1, 0]
+    assert sets[:, 64 - LOWEST_PITCH].tolist() == [1, 1, 1, 1, 0]
+    assert sets[2, 50 - LOWEST_PITCH] == 1 << INSTRUMENTS.index("bass")
+    assert not sets[:, 36 - LOWEST_PITCH].any()
     assert targets[:, 2].tolist() == [0, 0, 1, 1, 0]
     assert targets[:, 0].tolist() == [0] * 5  # drums have no pitch class
     assert targets[:, BASS].tolist() == [4, 4, 2, 2, NO_BASS]
@@ -131,7 +146,7 @@ def test_targets_of_notes() -> None:
 def test_an_example_without_augmentation_is_the_clip(store: Path) -> None:
     features = FeatureStore(store)
     clip = features.clips[0]
-    levels, _ = features.read(clip)
+    levels, _, _ = features.read(clip)
     made = example(features, clip, slots=clip.slots, rng=np.random.default_rng(0), augmentation=NONE)
     np.testing.assert_allclose(made["features"], levels, atol=1e-6)
     assert int(made["key"]) == clip.key
@@ -152,6 +167,7 @@ def test_transposition_moves_bins_and_labels_together(store: Path, seed: int) ->
     sounding = made["pitch_classes"].sum(0)
     assert int(sounding.argmax()) == tonic
     assert set(made["bass"].tolist()) <= {tonic, IGNORE}
+    assert {(LOWEST_PITCH + note) % 12 for note in np.flatnonzero(made["notes"].any(0))} == {tonic}
 
 
 def test_stretching_moves_onsets_and_tempo_together(store: Path) -> None:

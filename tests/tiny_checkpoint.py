@@ -38,7 +38,7 @@ def write_checkpoint(directory: Path, tokenizer: PreTrainedTokenizerFast, *, see
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
     )
-    backbone: Any = LlamaForCausalLM(config)  # type: ignore[no-untyped-call]
+    backbone: Any = LlamaForCausalLM(config)
     backbone.save_pretrained(directory / "parts")
     settings = json.loads(_ENCODER.read_text(encoding="utf-8"))
     encoder = mert.Encoder(config_from_dict(mert.Config, {**settings, "window_seconds": WINDOW_SECONDS}))

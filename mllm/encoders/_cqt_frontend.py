@@ -191,4 +191,5 @@ class FrontEnd(nn.Module):
         pieces = wave[:, start:].unfold(-1, _MEL_FFT, MEL_HOP)[:, : slots * MEL_PER_SLOT]
         spectrum = torch.fft.rfft(pieces * self.mel_window)
         power = spectrum.real.square() + spectrum.imag.square()
-        return (power @ self.mel).reshape(len(power), slots, MEL_PER_SLOT * MEL_BANDS)
+        bands: Tensor = power @ self.mel
+        return bands.reshape(len(power), slots, MEL_PER_SLOT * MEL_BANDS)

@@ -174,7 +174,7 @@ class Encoder(nn.Module):
         self.width = config.hidden_size
         self.num_layers = config.num_hidden_layers + 1
         self.hubert = HubertModel(_hubert_config(config))
-        self.hubert.eval()  # type: ignore[no-untyped-call]
+        self.hubert.eval()
 
     def num_frames(self, num_samples: int) -> int:
         """Frames of a waveform of `num_samples` samples."""
@@ -183,7 +183,7 @@ class Encoder(nn.Module):
     def train(self, mode: bool = True) -> Encoder:
         """As for every module, but the published model inside stays in evaluation mode, where nothing is random."""
         super().train(mode)
-        self.hubert.eval()  # type: ignore[no-untyped-call]
+        self.hubert.eval()
         return self
 
     def forward(self, waveform: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch layers frames width"]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Trainer, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
@@ -91,7 +91,7 @@ def collate(batches: Sequence[Sequence[Example]], pad_id: int) -> dict[str, Any]
     }
 
 
-class AdapterTrainer(Trainer):  # type: ignore[misc]
+class AdapterTrainer(Trainer):
     """`Trainer` with the loss on words beside the answers'."""
 
     def __init__(self, config: AdapterTrainingConfig, **arguments: Any) -> None:
@@ -100,13 +100,14 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]
 
     def compute_loss(
         self,
-        model: MusicLLMForConditionalGeneration,
+        model: nn.Module,
         inputs: dict[str, Any],
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """The loss of one batch, as `Trainer` wants it."""
         words = inputs.pop("words")
+        assert isinstance(model, MusicLLMForConditionalGeneration)
         if not hasattr(model.audio_adapter, "token_logits"):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         logits = word_logits(model, inputs.pop("audio_features"))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
@@ -123,5 +124,7 @@ def train(
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(config.output)))
     final = config.output / "final"
-    model.to(torch.bfloat16).save_pretrained(final)
+    module: nn.Module = model
+    module.to(torch.bfloat16)
+    model.save_pretrained(final)
     tokenizer.save_pretrained(final)
