@@ -1,7 +1,9 @@
-"""Train the compact encoder: `cache` computes features of rendered clips once, `train` trains on them.
+"""Train the compact encoder: `cache` computes features of rendered clips once, `train` trains on them, `finish` fits
+the instruments to the end and writes the encoder with its thresholds.
 
     python scripts/train_encoder.py cache --data DIR --store DIR [--patience_minutes 30]
-    python scripts/train_encoder.py train --settings.stores '[DIR]' --settings.output DIR [--settings.minutes 75]
+    python scripts/train_encoder.py train --settings.stores '[DIR]' --settings.output RUN [--settings.minutes 75]
+    python scripts/train_encoder.py finish --settings.encoder RUN/encoder --settings.stores '[DIR]' --settings.output E
 
 `train` goes on from the last checkpoint in the output folder. `--help` after either command lists every setting.
 """
@@ -10,12 +12,12 @@ from __future__ import annotations
 
 from jsonargparse import auto_cli
 
-from mllm.train import encoder, feature_store
+from mllm.train import encoder, feature_store, timbre
 
 
 def main() -> None:
     """Run the command given on the command line."""
-    auto_cli({"cache": feature_store.follow, "train": encoder.train}, as_positional=False)
+    auto_cli({"cache": feature_store.follow, "train": encoder.train, "finish": timbre.finish}, as_positional=False)
 
 
 if __name__ == "__main__":

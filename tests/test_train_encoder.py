@@ -12,9 +12,10 @@ import torch
 
 from mllm.encoders import _cqt_frontend as frontend
 from mllm.encoders import cqt
+from mllm.encoders._cqt_timbre import TimbreBranch, statistics
 from mllm.errors import ConfigError
 from mllm.facts import INSTRUMENTS, KEYS, TEMPO_CLASSES_BPM, key_index
-from mllm.train import encoder_metrics
+from mllm.train import encoder_metrics, timbre
 from mllm.train.encoder import EncoderTraining, EncoderTrainingConfig, TrainingStream, is_validation, train
 from mllm.train.feature_augment import IGNORE, NONE, Augmentation, example, tempo_target
 from mllm.train.feature_store import (
@@ -236,7 +237,8 @@ def test_scores_of_known_predictions(store: Path) -> None:
         clips=clips,
     )
     thresholds = encoder_metrics.choose_thresholds(predictions)
-    assert thresholds[1:] == (0.5,) * (len(INSTRUMENTS) - 1)
+    assert len(thresholds) == len(INSTRUMENTS)
+    assert all(0.3 < threshold <= 0.7 for threshold in thresholds[:2])  # between what is not there and what is
     result = encoder_metrics.scores(predictions, (0.5, 0.25) + (0.5,) * (len(INSTRUMENTS) - 2))
     assert result["key"] == 0.75
     assert result["key_mirex"] == 0.875
@@ -296,3 +298,47 @@ def test_a_run_learns_is_resumed_and_writes_an_encoder(store: Path, tmp_path: Pa
     loaded = cqt.Encoder.from_pretrained(tmp_path / "encoder")
     assert loaded.config.width == SMALL.width
     assert (tmp_path / "metrics.json").is_file()
+
+
+def test_a_fitted_timbre_branch_tells_two_timbres_apart() -> None:
+    generator = torch.Generator().manual_seed(0)
+    bright = torch.arange(40) % 2
+    levels = 0.2 * torch.rand((40, 60, frontend.MEL_BANDS), generator=generator)
+    levels[:, :, 40:] += 0.5 * bright[:, None, None]
+    labels = torch.zeros(40, len(INSTRUMENTS))
+    labels[:, 3] = bright.float()
+    branch = TimbreBranch(8)
+    settings = timbre.TimbreConfig(encoder="", stores=(), output="", epochs=30, batch_size=10)
+    timbre.fit(branch, statistics(levels), labels, settings)
+    logits = branch(levels)[:, 3]
+    assert logits[bright == 1].min() > logits[bright == 0].max()
+
+
+def test_the_last_stage_writes_a_whole_encoder(store: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    cqt.Encoder(SMALL).save_pretrained(tmp_path / "trained")
+    settings = timbre.TimbreConfig(
+        encoder=str(tmp_path / "trained"),
+        stores=(str(store),),
+        held_out=(str(store),),
+        output=str(tmp_path / "finished"),
+        pieces=1,
+        epochs=2,
+        batch_size=8,
+    )
+    metrics = timbre.finish(settings)
+    before = cqt.Encoder.from_pretrained(tmp_path / "trained")
+    after = cqt.Encoder.from_pretrained(tmp_path / "finished")
+    changed = {
+        name
+        for name, tensor in before.state_dict().items()
+        if not torch.equal(tensor.bfloat16(), after.state_dict()[name].bfloat16())
+    }
+    assert {name.split(".")[0] for name in changed} == {"instruments"}
+    assert 0.0 <= metrics["store_instruments_f1"] <= 1.0
+    assert json.loads((tmp_path / "finished" / "metrics.json").read_text()) == metrics
+
+
+def test_the_last_stage_needs_clips(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no clips are cached"):
+        timbre.gather(timbre.TimbreConfig(encoder="", stores=(str(tmp_path),), output=""))

@@ -19,6 +19,7 @@ from torch.nn import functional
 from mllm import strict_io
 from mllm.encoders import _cqt_frontend as frontend
 from mllm.encoders._cqt_tempo import TempoBranch
+from mllm.encoders._cqt_timbre import TimbreBranch
 from mllm.errors import ConfigError
 from mllm.facts import INSTRUMENTS, KEYS, METERS, TEMPO_CLASSES_BPM
 
@@ -30,6 +31,8 @@ _HARMONICS = (0, -12, 12, 19, 24, 28)
 """Semitones at which a pitch looks for its harmonics (octaves, twelfth, third above two octaves)."""
 _WHITENING_BINS = 25
 _PITCH_CHANNELS = 10
+_RARE = -5.0
+"""First guess of a note's logit."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,10 +55,14 @@ class Config:
     """Channels of one pitch after its harmonics were added."""
     chroma_channels: int = 32
     """Channels of one pitch class."""
+    note_channels: int = 32
+    """Channels of the network that tells which instrument sounds which semitone."""
     onset_channels: int = 20
     """Learnt onset functions that are autocorrelated for the tempo."""
     tempo_width: int = 64
     """Channels of the network over lags."""
+    timbre_width: int = 256
+    """Channels of the network on statistics of the mel levels that names the instruments."""
     sharpness: float = 2.0
     """Tempo, key and metre in the frames are softmax(sharpness * logits)."""
     readout_scale: float = 4.0
@@ -105,6 +112,8 @@ class Outputs(NamedTuple):
     """(B, T, 17)"""
     chroma: Tensor
     """(B, channels, T, 12): what is known of each pitch class, C first."""
+    notes: Tensor
+    """(B, 17, T, 84): whether an instrument sounds a semitone, C1 first; never drums."""
 
 
 class _Layer(nn.Module):
@@ -149,8 +158,10 @@ class _PitchStem(nn.Module):
         self.narrow = nn.Conv2d(config.pitch_channels, _PITCH_CHANNELS, 1)
         self.to_frames = nn.Linear(_PITCH_CHANNELS * _SEMITONES + 12 * config.chroma_channels, config.width)
 
-    def forward(self, cqt: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames (B, T, width) and pitch classes (B, channels, T, 12) from levels (B, slots, 168)."""
+    def forward(self, cqt: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Frames (B, T, width), pitches (B, channels, T, 84) and pitch classes (B, channels, T, 12) from levels
+        (B, slots, 168).
+        """
         local = functional.avg_pool1d(cqt, _WHITENING_BINS, 1, _WHITENING_BINS // 2, count_include_pad=False)
         planes = torch.stack((4.0 * cqt - 2.0, 8.0 * (cqt - local)), 1)
         hidden = functional.gelu(self.first(planes.contiguous(memory_format=torch.channels_last)))
@@ -163,7 +174,28 @@ class _PitchStem(nn.Module):
         chroma = functional.gelu(self.fold(octaves))
         chroma = chroma + functional.gelu(self.around(functional.pad(chroma, (5, 6, 0, 0), mode="circular")))
         features = torch.cat((self.narrow(pitches).transpose(1, 2).flatten(2), chroma.transpose(1, 2).flatten(2)), -1)
-        return self.to_frames(features), chroma
+        return self.to_frames(features), pitches, chroma
+
+
+class _NoteReader(nn.Module):
+    """Which instrument sounds which semitone, with weights shared over pitch, and what that says of each frame."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        count = len(INSTRUMENTS)
+        self.hidden = nn.Conv2d(config.pitch_channels, config.note_channels, 3, padding=1)
+        self.score = nn.Conv2d(config.note_channels, count, 1)
+        nn.init.constant_(self.score.bias, _RARE)  # type: ignore[arg-type]  # most instruments rest on most semitones
+        self.to_frames = nn.Linear(2 * count, config.width)
+        self.weight = nn.Parameter(torch.zeros(count))
+
+    def forward(self, pitches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (B, 17, T, 84), an addition to frames (B, T, width) and one to instrument logits (B, T, 17)."""
+        notes = self.score(functional.gelu(self.hidden(pitches)))
+        clearest = notes.amax(-1).transpose(1, 2)  # (B, T, 17)
+        amount = notes.sigmoid().sum(-1).transpose(1, 2)
+        frames = self.to_frames(torch.cat((0.25 * clearest, amount), -1))
+        return notes, frames, self.weight * (clearest - 0.5 * _RARE)
 
 
 class Encoder(nn.Module):
@@ -204,6 +236,7 @@ class Encoder(nn.Module):
             nn.GELU(),
             nn.Conv1d(config.width, config.width, 1),
         )
+        self.notes = _NoteReader(config)
         self.entry_norm = nn.LayerNorm(config.width)
         self.layers = nn.ModuleList(
             _Layer(config.width, config.heads, config.feed_forward) for _ in range(config.depth)
@@ -218,7 +251,7 @@ class Encoder(nn.Module):
             nn.Linear(config.width + config.tempo_width, 64), nn.GELU(), nn.Linear(64, len(METERS))
         )
         self.instrument_frames = nn.Linear(config.width, len(INSTRUMENTS))
-        self.instrument_attention = nn.Linear(config.width, len(INSTRUMENTS))
+        self.instruments = TimbreBranch(config.timbre_width)
 
     def num_frames(self, num_samples: int) -> int:
         """Frames of a waveform of `num_samples` samples."""
@@ -262,26 +295,27 @@ class Encoder(nn.Module):
     def compute(self, features: Float[Tensor, "batch slots 424"]) -> Outputs:
         """All logits; training reads them."""
         cqt = features[..., : frontend.CQT_BINS]
-        mel = features[..., frontend.CQT_BINS :].reshape(len(features), -1, frontend.MEL_BANDS)
-        mel = 4.0 * mel - 2.0  # (B, 4 S, 64)
-        pitch_frames, chroma = self.stem(cqt)
+        levels = features[..., frontend.CQT_BINS :].reshape(len(features), -1, frontend.MEL_BANDS)
+        mel = 4.0 * levels - 2.0  # (B, 4 S, 64)
+        pitch_frames, pitches, chroma = self.stem(cqt)
+        notes, note_frames, note_instruments = self.notes(pitches)
         timbre = self.timbre(mel.transpose(1, 2)).transpose(1, 2)
-        frames = self.entry_norm(pitch_frames + timbre)
+        frames = self.entry_norm(pitch_frames + note_frames + timbre)
         cosine, sine = self._positions(frames)
         for layer in self.layers:
             frames = layer(frames, cosine, sine)
         frames = self.exit_norm(frames)
         tempo, beat = self.tempo(mel)
-        frame_instruments = self.instrument_frames(frames)
-        attention = self.instrument_attention(frames).softmax(1)
+        frame_instruments = self.instrument_frames(frames) + note_instruments
         return Outputs(
             frames=frames,
             tempo=tempo,
             key=self._key(frames, chroma),
             meter=self.meter(torch.cat((frames.mean(1), beat), -1)),
-            instruments=(attention * frame_instruments).sum(1),
+            instruments=self.instruments(levels),
             frame_instruments=frame_instruments,
             chroma=chroma,
+            notes=notes,
         )
 
     def _key(self, frames: Tensor, chroma: Tensor) -> Tensor:

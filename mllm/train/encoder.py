@@ -68,6 +68,8 @@ class EncoderTrainingConfig:
     """Clips of each held-out store that are evaluated during training; all of them at the end."""
     save_minutes: float = 8.0
     """Minutes between checkpoints."""
+    start_from: str | None = None
+    """Folder of a saved encoder of the same shape whose weights training begins with; None for random weights."""
     seed: int = 0
     """Seed of weights, order and augmentation."""
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
@@ -101,6 +103,7 @@ class EncoderTraining(nn.Module):
         frame_instruments: Tensor,
         pitch_classes: Tensor,
         bass: Tensor,
+        notes: Tensor,
     ) -> dict[str, Tensor]:
         """The weighted sum `loss` and its parts, of a batch of `mllm.train.feature_augment.example`."""
         outputs = self.encoder.compute(features)
@@ -115,6 +118,7 @@ class EncoderTraining(nn.Module):
             ),
             "pitch_classes": functional.binary_cross_entropy_with_logits(pitch, pitch_classes),
             "bass": _cross_entropy(lowest.flatten(0, 1), bass.flatten()),
+            "notes": _note_loss(outputs.notes, notes),
         }
         loss = torch.stack([weight * parts[name] for name, weight in _WEIGHTS.items()]).sum()
         return {"loss": loss, **{name: part.detach() for name, part in parts.items()}}
@@ -124,11 +128,20 @@ _WEIGHTS = {
     "tempo": 1.0,
     "key": 1.0,
     "meter": 0.5,
-    "instruments": 6.0,
-    "frame_instruments": 3.0,
+    "instruments": 12.0,
+    "frame_instruments": 6.0,
     "pitch_classes": 3.0,
     "bass": 0.3,
+    "notes": 0.5,
 }
+
+
+def _note_loss(logits: Tensor, sets: Tensor) -> Tensor:
+    """Binary cross-entropy of (B, 17, T, 84) against sets of instruments (B, T, 84), per sounding note."""
+    members = torch.arange(logits.shape[1], device=sets.device)[:, None, None]
+    sounding = ((sets[:, None] >> members) & 1).to(logits.dtype)
+    total = functional.binary_cross_entropy_with_logits(logits, sounding, reduction="sum")
+    return total / (sounding.sum() + 1.0)
 
 
 def _cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
@@ -307,7 +320,8 @@ def train(settings: EncoderTrainingConfig) -> dict[str, float]:
     output = Path(settings.output)
     output.mkdir(parents=True, exist_ok=True)
     stream = TrainingStream(settings)
-    model = EncoderTraining(cqt.Encoder(settings.encoder))
+    start = settings.start_from
+    model = EncoderTraining(cqt.Encoder(settings.encoder) if start is None else cqt.Encoder.from_pretrained(start))
     clock = _Clock(settings)
     last: str | None = get_last_checkpoint(str(output))  # type: ignore[no-untyped-call]
     if last is not None and (Path(last) / _CLOCK_FILE).is_file():

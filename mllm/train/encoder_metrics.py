@@ -17,6 +17,8 @@ from mllm.facts import INSTRUMENTS, TEMPO_CLASSES_BPM
 from mllm.train.feature_store import CachedClip, FeatureStore
 
 TEMPO_TOLERANCE = 0.04
+_COMMON_WEIGHT = 20.0
+"""Clips with an instrument at which its own best threshold weighs as much as the common one."""
 _OCTAVES = (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
 
 
@@ -49,7 +51,7 @@ def predict(encoder: Encoder, sources: Sequence[tuple[FeatureStore, CachedClip]]
     window = int(encoder.window_seconds * frontend.SLOTS_PER_SECOND) // frontend.SLOTS_PER_FRAME
     tempo, key, meter, instruments = [], [], [], []
     for store, clip in sources:
-        levels, _ = store.read(clip, 0, window * frontend.SLOTS_PER_FRAME)
+        levels, _, _ = store.read(clip, 0, window * frontend.SLOTS_PER_FRAME)
         readout = encoder.readout(torch.from_numpy(levels)[None])
         tempo.append(TEMPO_CLASSES_BPM[int(readout["tempo"][0].argmax())])
         key.append(int(readout["key"][0].argmax()))
@@ -65,19 +67,24 @@ def predict(encoder: Encoder, sources: Sequence[tuple[FeatureStore, CachedClip]]
 
 
 def choose_thresholds(predictions: Predictions) -> tuple[float, ...]:
-    """The threshold of each instrument with the best F1; 0.5 where fewer than three clips have the instrument."""
+    """The threshold of each instrument with the best F1, drawn towards the best common one where clips are few."""
     candidates = np.round(np.arange(0.1, 0.91, 0.05), 2)
-    thresholds = []
-    for column in range(len(INSTRUMENTS)):
-        truth = predictions.instrument_labels[:, column]
-        if truth.sum() < 3:
-            thresholds.append(0.5)
-            continue
-        heard = predictions.instruments[:, column, None] >= candidates
-        hits = (heard & truth[:, None]).sum(0)
-        f1 = 2 * hits / (heard.sum(0) + truth.sum())
-        thresholds.append(float(candidates[np.flatnonzero(f1 == f1.max()).mean().astype(int)]))
-    return tuple(thresholds)
+    labels = predictions.instrument_labels
+    if not labels.any():
+        return (0.5,) * len(INSTRUMENTS)
+    heard = predictions.instruments[..., None] >= candidates  # (n, 17, candidates)
+    hits, named, true = (heard & labels[..., None]).sum(0), heard.sum(0), labels.sum(0)
+    common = _best(candidates, 2 * hits.sum(0) / (named.sum(0) + true.sum()))
+    own = [
+        _best(candidates, 2 * hits[column] / np.maximum(1, named[column] + true[column])) for column in range(len(true))
+    ]
+    weight = true / (true + _COMMON_WEIGHT)
+    return tuple(float(value) for value in np.round(weight * np.array(own) + (1.0 - weight) * common, 3))
+
+
+def _best(candidates: np.ndarray, score: np.ndarray) -> float:
+    """The middle of the candidates with the highest score."""
+    return float(candidates[int(np.flatnonzero(score == score.max()).mean())])
 
 
 def scores(predictions: Predictions, thresholds: Sequence[float]) -> dict[str, float]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mllm.encoders import _cqt_frontend as frontend
 from mllm.facts import HIGHEST_TEMPO_BPM, INSTRUMENTS, LOWEST_TEMPO_BPM, TEMPO_CLASSES_BPM, TEMPO_STEP
-from mllm.train.feature_store import ACTIVITY, BASS, NO_BASS, PITCH_CLASSES, CachedClip, FeatureStore
+from mllm.train.feature_store import ACTIVITY, BASS, NO_BASS, PITCH_CLASSES, SEMITONES, CachedClip, FeatureStore
 
 IGNORE = -100
 """Class that no loss looks at."""
@@ -59,7 +59,7 @@ def example(
     ratio = _stretch_ratio(clip, slots, rng, augmentation.stretch)
     wanted = min(clip.slots, int(np.ceil(slots * ratio)) + 1)
     first = int(rng.integers(0, clip.slots - wanted + 1))
-    levels, targets = store.read(clip, first, wanted)
+    levels, targets, notes = store.read(clip, first, wanted)
     semitones = int(rng.integers(-augmentation.semitones, augmentation.semitones + 1))
     detune = float(rng.uniform(-augmentation.detune_bins, augmentation.detune_bins))
 
@@ -67,7 +67,7 @@ def example(
     mel = levels[:, frontend.CQT_BINS :].reshape(-1, frontend.MEL_BANDS)
     mel = _resample(mel, slots * frontend.MEL_PER_SLOT, ratio)
     rows = np.floor((np.arange(slots) + 0.5) * ratio).astype(int) % wanted
-    targets = targets[rows]
+    targets, notes = targets[rows], notes[rows]
     cqt = _shift_bins(cqt, 2 * semitones + detune)
     _colour(cqt, mel, rng, augmentation)
     if rng.random() < augmentation.mask_share:
@@ -91,6 +91,7 @@ def example(
         .reshape(*pairs, 12)
         .mean(1),
         "bass": bass.reshape(pairs)[:, 0],
+        "notes": _transposed(np.bitwise_or.reduce(notes.reshape(*pairs, SEMITONES), axis=1), semitones),
     }
 
 
@@ -134,6 +135,15 @@ def _shift_bins(cqt: np.ndarray, bins: float) -> np.ndarray:
     weight = (positions - low).astype(np.float32)
     shifted: np.ndarray = cqt[:, low] * (1 - weight) + cqt[:, low + 1] * weight
     return shifted
+
+
+def _transposed(notes: np.ndarray, semitones: int) -> np.ndarray:
+    """Sets of instruments, int64, moved up; nothing comes in at the edge."""
+    moved = np.zeros(notes.shape, np.int64)
+    source = np.arange(SEMITONES) - semitones
+    inside = (source >= 0) & (source < SEMITONES)
+    moved[:, inside] = notes[:, source[inside]]
+    return moved
 
 
 _CQT_OCTAVE = np.arange(frontend.CQT_BINS, dtype=np.float32) / frontend.BINS_PER_OCTAVE

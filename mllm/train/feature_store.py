@@ -1,8 +1,9 @@
 """Rendered clips in, front-end features and per-slot targets on disk out, so that they are computed once.
 
-A store is a folder of shards. Of each shard, `shard-N.features.npy` holds uint8 rows of 80 ms
-(`round(255 * level)` of the front-end of `mllm.encoders.cqt`, `SLOT_WIDTH` columns), `shard-N.targets.npy` uint8 rows
-of `TARGET_WIDTH` columns and `shard-N.json`, written last, the clips that lie in it. Knows nothing of networks.
+A store is a folder of shards, each named by its first clip: `shard-ID.features.npy` holds uint8 rows of 80 ms
+(`round(255 * level)` of the front-end of `mllm.encoders.cqt`, `SLOT_WIDTH` columns), `shard-ID.targets.npy` uint8 rows
+of `TARGET_WIDTH` columns, `shard-ID.notes.npy` uint32 rows of `SEMITONES` bit sets, and `shard-ID.json`, written last,
+the clips that lie in it. Knows nothing of networks.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ ACTIVITY = slice(13, 13 + len(INSTRUMENTS))
 """Target columns: 1 where this instrument of `facts.INSTRUMENTS` has a sounding note."""
 TARGET_WIDTH = 13 + len(INSTRUMENTS)
 NO_BASS = 12
+SEMITONES = 84
+LOWEST_PITCH = 24
+"""Notes are kept for `SEMITONES` semitones from C1 (MIDI 24) on, as sets: bit i is instrument i of `INSTRUMENTS`."""
 
 _DRUMS = INSTRUMENTS.index("drums")
 _CLIPS_A_SHARD = 64
@@ -62,7 +66,7 @@ class FeatureStore:
         self.directory = Path(directory)
         self.clips: list[CachedClip] = []
         self._seen: set[str] = set()
-        self._arrays: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._arrays: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         self.refresh()
 
     def refresh(self) -> int:
@@ -74,17 +78,22 @@ class FeatureStore:
                 self.clips += [CachedClip(**{**row, "instruments": tuple(row["instruments"])}) for row in rows]
         return len(self.clips)
 
-    def read(self, clip: CachedClip, first: int = 0, slots: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Levels in [0, 1], float32 (slots, 424), and targets, uint8 (slots, `TARGET_WIDTH`), from slot `first` on."""
+    def read(
+        self, clip: CachedClip, first: int = 0, slots: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Levels in [0, 1], float32 (slots, 424), targets, uint8 (slots, `TARGET_WIDTH`), and sets of instruments,
+        uint32 (slots, `SEMITONES`), from slot `first` on.
+        """
         if clip.shard not in self._arrays:
             self._arrays[clip.shard] = (
                 np.load(self.directory / f"{clip.shard}.features.npy", mmap_mode="r"),
                 np.load(self.directory / f"{clip.shard}.targets.npy", mmap_mode="r"),
+                np.load(self.directory / f"{clip.shard}.notes.npy", mmap_mode="r"),
             )
-        features, targets = self._arrays[clip.shard]
+        features, targets, notes = self._arrays[clip.shard]
         stop = clip.start + (clip.slots if slots is None else min(first + slots, clip.slots))
         rows = slice(clip.start + first, stop)
-        return features[rows].astype(np.float32) / np.float32(255.0), np.array(targets[rows])
+        return features[rows].astype(np.float32) / np.float32(255.0), np.array(targets[rows]), np.array(notes[rows])
 
 
 def add_clips(data: str | Path, store: str | Path, *, limit: int | None = None) -> int:
@@ -108,12 +117,12 @@ def add_clips(data: str | Path, store: str | Path, *, limit: int | None = None) 
     known = {clip.id for clip in FeatureStore(store).clips}
     front_end = frontend.FrontEnd()
     added = 0
-    pending: list[tuple[dict[str, Any], np.ndarray, np.ndarray]] = []
+    pending: list[_Computed] = []
     for label in _labels(data / "labels.jsonl"):
         if label["id"] in known or (limit is not None and added + len(pending) >= limit):
             continue
         try:
-            pending.append((label, *_compute(front_end, data, label)))
+            pending.append(_compute(front_end, data, label))
         except AudioError as error:
             _logger.warning("clip %s is left out: %s", label["id"], error)
         if len(pending) == _CLIPS_A_SHARD:
@@ -150,22 +159,39 @@ def _labels(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def _compute(front_end: frontend.FrontEnd, data: Path, label: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+@dataclasses.dataclass(frozen=True)
+class _Computed:
+    label: dict[str, Any]
+    features: np.ndarray
+    targets: np.ndarray
+    notes: np.ndarray
+
+
+def _compute(front_end: frontend.FrontEnd, data: Path, label: dict[str, Any]) -> _Computed:
     samples = audio.load(data / label["path"], sample_rate_hz=frontend.SAMPLE_RATE_HZ).samples
     levels = front_end(torch.from_numpy(samples)[None])[0].numpy()
     notes = data / label["notes_path"]
     with np.load(notes) as arrays:
-        targets = slot_targets(
+        targets, sets = slot_targets(
             arrays["onset_s"], arrays["offset_s"], arrays["pitch"], arrays["instrument"], slots=levels.shape[0]
         )
-    return np.round(255.0 * levels).astype(np.uint8), targets
+    return _Computed(label, np.round(255.0 * levels).astype(np.uint8), targets, sets)
 
 
 def slot_targets(
     onset_seconds: np.ndarray, offset_seconds: np.ndarray, pitch: np.ndarray, instrument: np.ndarray, *, slots: int
-) -> np.ndarray:
-    """Targets (slots, `TARGET_WIDTH`) of notes; `pitch` is a MIDI number, `instrument` an index or a word."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Targets (slots, `TARGET_WIDTH`) and sets of instruments (slots, `SEMITONES`) of notes.
+
+    Args:
+        onset_seconds: start of each note, (n,).
+        offset_seconds: end of each note, (n,).
+        pitch: MIDI numbers, (n,).
+        instrument: indices into `facts.INSTRUMENTS`, or words, (n,).
+        slots: length of the clip, 80 ms each.
+    """
     targets = np.zeros((slots, TARGET_WIDTH), np.uint8)
+    sets = np.zeros((slots, SEMITONES), np.uint32)
     lowest = np.full(slots, 128)
     if instrument.dtype.kind in "UO":
         instrument = np.array([INSTRUMENTS.index(str(word)) for word in instrument], dtype=np.int64)
@@ -179,20 +205,22 @@ def slot_targets(
         if player != _DRUMS:
             targets[begin:end, note % 12] = 1
             lowest[begin:end] = np.minimum(lowest[begin:end], note)
+            if 0 <= note - LOWEST_PITCH < SEMITONES:
+                sets[begin:end, note - LOWEST_PITCH] |= np.uint32(1 << player)
     targets[:, BASS] = np.where(lowest < 128, lowest % 12, NO_BASS)
-    return targets
+    return targets, sets
 
 
-def _write_shard(store: Path, pending: list[tuple[dict[str, Any], np.ndarray, np.ndarray]]) -> int:
-    number = len(list(store.glob("shard-*.json")))
-    name = f"shard-{number:05d}"
+def _write_shard(store: Path, pending: list[_Computed]) -> int:
+    name = f"shard-{pending[0].label['id']}"  # so that two folders may be cached into one store at the same time
     rows, start = [], 0
-    for label, features, _ in pending:
+    for item in pending:
+        label = item.label
         clip = CachedClip(
             id=label["id"],
             shard=name,
             start=start,
-            slots=features.shape[0],
+            slots=item.features.shape[0],
             tempo_bpm=float(label["tempo_bpm"] or 0.0),
             key=key_index(label["key"]) if label["key"] else -1,
             meter=METERS.index(label["meter"]) if label["meter"] in METERS else -1,
@@ -200,10 +228,10 @@ def _write_shard(store: Path, pending: list[tuple[dict[str, Any], np.ndarray, np
         )
         rows.append(dataclasses.asdict(clip))
         start += clip.slots
-    for kind, arrays in (("features", [p[1] for p in pending]), ("targets", [p[2] for p in pending])):
+    for kind in ("features", "targets", "notes"):
         partial = store / f"{name}.{kind}.partial"
         with partial.open("wb") as file:
-            np.save(file, np.concatenate(arrays))
+            np.save(file, np.concatenate([getattr(item, kind) for item in pending]))
         partial.replace(store / f"{name}.{kind}.npy")
     partial = store / f"{name}.partial"
     partial.write_text(json.dumps(rows))
