@@ -323,7 +323,7 @@ def train(settings: EncoderTrainingConfig) -> dict[str, float]:
     start = settings.start_from
     model = EncoderTraining(cqt.Encoder(settings.encoder) if start is None else cqt.Encoder.from_pretrained(start))
     clock = _Clock(settings)
-    last: str | None = get_last_checkpoint(str(output))  # type: ignore[no-untyped-call]
+    last: str | None = get_last_checkpoint(str(output))
     if last is not None and (Path(last) / _CLOCK_FILE).is_file():
         clock.before = json.loads((Path(last) / _CLOCK_FILE).read_text())["minutes"]
     trainer = _EncoderTrainer(

@@ -128,8 +128,8 @@ def fit(branch: TimbreBranch, inputs: Tensor, labels: Tensor, settings: TimbreCo
     first = branch.layers[0]
     assert isinstance(first, torch.nn.Linear)
     with torch.no_grad():
-        first.weight /= spread
-        first.bias -= first.weight @ mean
+        first.weight.div_(spread)
+        first.bias.sub_(first.weight @ mean)
 
 
 def _with_dropout(branch: TimbreBranch, batch: Tensor, share: float) -> Tensor:
