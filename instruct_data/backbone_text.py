@@ -245,8 +245,13 @@ class Conversations(torch.utils.data.IterableDataset[list[dict[str, list[int]]]]
         return list(self._tokenizer.encode(text, add_special_tokens=False))
 
 
+_NOUN_LIST = ("piece", "song", "track", "recording", "music", "tune")
+_NOUNS = re.compile(rf"\b(?:{'|'.join(_NOUN_LIST)})\b")
+
+
 def _disguise(rng: random.Random, question: str) -> str:
-    """The question as people type it: sometimes without capitals, without its mark, or with a word before it."""
+    """The question as people type it: about a song or a track, in small letters, without its mark, after a word."""
+    question = _NOUNS.sub(lambda match: rng.choice(_NOUN_LIST) if rng.random() < 0.7 else match[0], question)
     kind = rng.random()
     if kind < 0.1:
         question = question.lower()

@@ -109,7 +109,7 @@ def _open_answer(intent: str, facts: Facts) -> str:
 
 
 OPEN_INTENTS = ("tempo", "key", "mode", "meter", "instruments", "speed", "key_and_tempo", "caption", "tags", "json")
-_OPEN_WEIGHTS = (5, 4, 2, 3, 4, 1, 1, 2, 1, 2)
+_OPEN_WEIGHTS = (5, 4, 2, 3, 4, 1, 1, 2, 1, 5)
 
 
 def _choose(rng: random.Random, phrasings: Phrasings, *, held_out: bool) -> str:

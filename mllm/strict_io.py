@@ -194,7 +194,8 @@ def read_tensors(module: nn.Module, path: str | Path) -> None:
 def write_tensors(tensors: Mapping[str, Tensor], path: str | Path) -> None:
     """Write `tensors` to `path` as safetensors, whole or not at all."""
     ready = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-    _write_beside(Path(path), lambda beside: safetensors.torch.save_file(ready, beside, metadata={"format": "pt"}))
+    content = safetensors.torch.save(ready, metadata={"format": "pt"})
+    _write_beside(Path(path), lambda beside: beside.write_bytes(content))  # save_file lets nobody else read the file
 
 
 def load_torch_file(path: str | Path) -> dict[str, Tensor]:

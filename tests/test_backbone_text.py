@@ -32,7 +32,7 @@ def test_every_word_of_a_block_and_every_digit_is_one_token(tokenizer: PreTraine
 
 
 def test_a_vocabulary_too_small_for_the_lexicon_is_refused() -> None:
-    with pytest.raises(ConfigError, match="use a larger vocab_size"):
+    with pytest.raises(ConfigError, match="vocab_size is 300; expected at least"):
         backbone_text.train_tokenizer(TextConfig(vocab_size=300), PROSE)
 
 

@@ -179,3 +179,10 @@ def test_content_hash_needs_weights(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(CheckpointError, match="holds no weights"):
         strict_io.content_hash(tmp_path)
+
+
+def test_written_tensors_may_be_read_by_whoever_may_read_other_files(tmp_path: Path) -> None:
+    plain = tmp_path / "plain.txt"
+    plain.write_text("")
+    strict_io.write_tensors({"weight": torch.zeros(2)}, tmp_path / "model.safetensors")
+    assert (tmp_path / "model.safetensors").stat().st_mode == plain.stat().st_mode
