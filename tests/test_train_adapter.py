@@ -124,7 +124,7 @@ def test_only_the_adapter_changes_and_a_run_goes_on(parts: tuple[Path, Path], tm
 
 def test_words_are_learnt(parts: tuple[Path, Path], tmp_path: Path) -> None:
     model, processor = assemble(parts)
-    data = lessons(model, processor, word_steps=200)
+    data = lessons(model, processor, word_steps=100)
 
     def loss() -> float:
         batch = adapter.collate([data.batch(0)], pad_id=0)
@@ -132,7 +132,7 @@ def test_words_are_learnt(parts: tuple[Path, Path], tmp_path: Path) -> None:
         return float(torch.nn.functional.cross_entropy(logits, batch["words"]).detach())
 
     untrained = loss()
-    settings = AdapterTrainingConfig(output=tmp_path, steps=200, word_steps=200, learning_rate=3e-3, save_every=500)
+    settings = AdapterTrainingConfig(output=tmp_path, steps=100, word_steps=100, learning_rate=6e-3, save_every=500)
     adapter.train(model, settings, data, pad_id=0)
     assert loss() < 0.5 * untrained
 
