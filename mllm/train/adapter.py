@@ -15,11 +15,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer
 from transformers.trainer_utils import get_last_checkpoint
 
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.prompt import IGNORE_INDEX, Prompt
+from mllm.train import arguments
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -142,29 +143,19 @@ def train(
     Returns:
         The Trainer's metrics, `train_loss` and `train_runtime` among them.
     """
-    arguments = TrainingArguments(
-        output_dir=str(config.output),
-        max_steps=config.steps,
-        per_device_train_batch_size=1,
+    settings = arguments.for_ready_batches(
+        config.output,
+        steps=config.steps,
         learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine",
         warmup_steps=100,
-        weight_decay=0.01,
-        max_grad_norm=1.0,
-        logging_steps=50,
-        save_steps=config.save_every,
-        save_total_limit=2,
-        report_to=["tensorboard"],
-        use_cpu=not torch.cuda.is_available(),
-        remove_unused_columns=False,
+        save_every=config.save_every,
         seed=config.seed,
-        disable_tqdm=True,
-        accelerator_config={"dispatch_batches": False},  # it would cut every tensor to the rows of `input_ids`
+        weight_decay=0.01,
     )
     trainer = AdapterTrainer(
         config,
         model=model,
-        args=arguments,
+        args=settings,
         train_dataset=_Steps(examples, config.steps),
         data_collator=lambda rows: collate(rows, pad_id),
     )

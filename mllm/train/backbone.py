@@ -19,11 +19,11 @@ from transformers import (
     PreTrainedTokenizerFast,
     Trainer,
     TrainerCallback,
-    TrainingArguments,
 )
 from transformers.trainer_utils import get_last_checkpoint
 
 from mllm.errors import ConfigError
+from mllm.train import arguments
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -96,28 +96,19 @@ def train(
     )
     if prepare is not None:
         prepare(model)
-    arguments = TrainingArguments(
-        output_dir=str(config.output),
-        max_steps=config.steps,
-        per_device_train_batch_size=1,
+    settings = arguments.for_ready_batches(
+        config.output,
+        steps=config.steps,
         learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine",
         warmup_steps=150,
+        save_every=config.save_every,
+        seed=config.seed,
         weight_decay=0.05,
         adam_beta2=0.98,
-        max_grad_norm=1.0,
-        logging_steps=50,
-        save_steps=config.save_every,
-        save_total_limit=2,
-        report_to=["tensorboard"],
-        use_cpu=not torch.cuda.is_available(),
-        remove_unused_columns=False,
-        seed=config.seed,
-        disable_tqdm=True,
     )
     trainer = Trainer(
         model=model,
-        args=arguments,
+        args=settings,
         train_dataset=batches,
         data_collator=collate,
         callbacks=list(callbacks),
