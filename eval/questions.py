@@ -16,7 +16,8 @@ from mllm.eval.clips import Clip, ClipSet
 from mllm.eval.metrics import Question, Truth
 from mllm.facts import Facts
 from mllm.instruct_data import dialogue, statements
-from mllm.instruct_data.phrases import QUESTIONS, with_article
+from mllm.instruct_data.phrases import with_article
+from mllm.instruct_data.wordings import QUESTIONS, STATEMENTS
 
 Absent: TypeAlias = Literal["matched", "uniform"]
 """How the instruments that do not play are chosen: "matched" asks about each instrument (nearly) as often where it does
@@ -64,7 +65,7 @@ def stated(truth: Truth, *, seed: int) -> str:
         "instruments": statements.join(_told(truth)) if truth.instruments else None,
     }
     sentences = [
-        rng.choice(statements.HELD_OUT_STATEMENTS[field]).format(x=value)
+        STATEMENTS[field].choose(rng, held_out=True).format(x=value)
         for field, value in values.items()
         if value is not None
     ]

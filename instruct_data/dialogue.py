@@ -10,15 +10,16 @@ import dataclasses
 import json
 import random
 
+from mllm import describe
 from mllm import facts as vocabulary
 from mllm.facts import Facts
-from mllm.instruct_data.phrases import CANNOT_TELL, QUESTIONS, SYNONYMS, Phrasings, with_article
+from mllm.instruct_data.phrases import SYNONYMS, with_article
 from mllm.instruct_data.statements import Known, join
+from mllm.instruct_data.wordings import CANNOT_TELL, QUESTIONS
 
 SLOW_BELOW_BPM = 80
 FAST_FROM_BPM = 130
-JSON_QUESTION = QUESTIONS["json"].train[0]
-"""The question that `mllm describe` asks."""
+_PRODUCT_QUESTIONS = {"json": describe.QUESTION, "caption": describe.CAPTION_QUESTION}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,11 +110,7 @@ def _open_answer(intent: str, facts: Facts) -> str:
 
 
 OPEN_INTENTS = ("tempo", "key", "mode", "meter", "instruments", "speed", "key_and_tempo", "caption", "tags", "json")
-_OPEN_WEIGHTS = (5, 4, 2, 3, 4, 1, 1, 2, 1, 5)
-
-
-def _choose(rng: random.Random, phrasings: Phrasings, *, held_out: bool) -> str:
-    return rng.choice(phrasings.held_out if held_out else phrasings.train)
+_OPEN_WEIGHTS = (5, 4, 2, 3, 4, 2, 1, 2, 2, 5)
 
 
 def instrument_turn(
@@ -134,7 +131,7 @@ def instrument_turn(
         pools = [pool[0] or pool[2], pool[1] or pool[2], pool[2]]
         name = rng.choice(rng.choices(pools, weights=(5, 5, 1))[0])
     said = rng.choice(SYNONYMS[name])
-    pattern = _choose(rng, QUESTIONS["lacks" if negated else "has"], held_out=held_out)
+    pattern = QUESTIONS["lacks" if negated else "has"].choose(rng, held_out=held_out)
     question = pattern.format(name=said, a_name=with_article(said))
     question = question[0].upper() + question[1:]
     if name in present:
@@ -146,49 +143,62 @@ def instrument_turn(
     return Turn(question=question, answer=answer, intent="lacks" if negated else "has")
 
 
-def _key_turn(rng: random.Random, facts: Facts, *, held_out: bool) -> Turn:
-    intent = rng.choice(("is_key", "is_mode"))
-    true_key = facts.key
-    asked = true_key if true_key is not None and rng.random() < 0.5 else rng.choice(vocabulary.KEYS)
-    mode = asked.split()[1]
-    question = _choose(rng, QUESTIONS[intent], held_out=held_out).format(key=asked, mode=mode)
-    if true_key is None:
-        answer = cannot_tell("the key")
-    elif intent == "is_key":
-        answer = f"Yes, the key is {true_key}." if asked == true_key else f"No, the key is {true_key}."
+def _check_turn(rng: random.Random, facts: Facts, *, held_out: bool) -> Turn:
+    """Is the key, the mode or the meter so? Asked of the true value in half of the questions."""
+    intent = rng.choice(("is_key", "is_mode", "is_meter"))
+    truth = facts.meter if intent == "is_meter" else facts.key
+    pool = vocabulary.METERS if intent == "is_meter" else vocabulary.KEYS
+    asked = truth if truth is not None and rng.random() < 0.5 else rng.choice(pool)
+    mode = asked.split()[-1]
+    pattern = QUESTIONS[intent].choose(rng, held_out=held_out)
+    question = pattern.format(key=asked, mode=mode, meter=asked)
+    what = "the meter" if intent == "is_meter" else "the key"
+    if truth is None:
+        answer = cannot_tell(what)
     else:
-        answer = f"{'Yes' if true_key.split()[1] == mode else 'No'}, the key is {true_key}."
-    return Turn(question=question, answer=answer, intent=intent)
+        agree = truth.split()[-1] == mode if intent == "is_mode" else asked == truth
+        said = f"the time signature is {truth}" if intent == "is_meter" else f"the key is {truth}"
+        answer = f"{'Yes' if agree else 'No'}, {said}."
+    return Turn(question=question[0].upper() + question[1:], answer=answer, intent=intent)
 
 
-def random_turn(rng: random.Random, known: Known, *, held_out: bool = False) -> Turn:
-    """Any question about one recording."""
+def random_turn(rng: random.Random, known: Known, *, held_out: bool = False, negated: float = 0.5) -> Turn:
+    """Any question about one recording.
+
+    Args:
+        rng: chooses the question and its wording.
+        known: the truth.
+        held_out: use the wordings kept for the gate.
+        negated: share of negated ones among the questions about one instrument, in [0, 1].
+    """
     kind = rng.random()
     if kind < 0.44:
         intent = rng.choices(OPEN_INTENTS, weights=_OPEN_WEIGHTS)[0]
-        question = _choose(rng, QUESTIONS[intent], held_out=held_out)
+        question = QUESTIONS[intent].choose(rng, held_out=held_out)
+        if not held_out and intent in _PRODUCT_QUESTIONS and rng.random() < 0.3:
+            question = _PRODUCT_QUESTIONS[intent]
         return Turn(question=question, answer=_open_answer(intent, known.facts), intent=intent)
-    if kind < 0.82:
-        return instrument_turn(rng, known, negated=rng.random() < 0.5, held_out=held_out)
+    if kind < 0.78:
+        return instrument_turn(rng, known, negated=rng.random() < negated, held_out=held_out)
     if kind < 0.9:
-        return _key_turn(rng, known.facts, held_out=held_out)
+        return _check_turn(rng, known.facts, held_out=held_out)
     what = rng.choice(tuple(CANNOT_TELL))
     return Turn(
-        question=_choose(rng, CANNOT_TELL[what], held_out=held_out), answer=cannot_tell(what), intent="cannot_tell"
+        question=CANNOT_TELL[what].choose(rng, held_out=held_out), answer=cannot_tell(what), intent="cannot_tell"
     )
 
 
 _ORDINALS = ("first", "second")
 
 
-def two_recordings_turn(rng: random.Random, known: tuple[Known, ...]) -> Turn:
-    """A question about one of two recordings, or about which is the faster."""
+def two_recordings_turn(rng: random.Random, known: tuple[Known, ...], *, negated: float = 0.5) -> Turn:
+    """A question about one of two recordings, or about which is the faster; `negated` as in `random_turn`."""
     tempi = [k.facts.tempo_bpm for k in known]
     if rng.random() < 0.2 and tempi[0] is not None and tempi[1] is not None and abs(tempi[0] - tempi[1]) > 15:
         question = rng.choice(("Which one is faster?", "Which recording is faster?", "Which of the two is faster?"))
         faster = _ORDINALS[0 if tempi[0] > tempi[1] else 1]
         return Turn(question=question, answer=f"The {faster} one is faster.", intent="faster")
     which = rng.randrange(2)
-    turn = random_turn(rng, known[which])
+    turn = random_turn(rng, known[which], negated=negated)
     lead = rng.choice(("In the {} recording: ", "About the {} one: ", "The {} recording. ", "For the {} audio: "))
     return dataclasses.replace(turn, question=lead.format(_ORDINALS[which]) + turn.question, intent="two")

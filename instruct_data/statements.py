@@ -14,6 +14,7 @@ from mllm import facts as vocabulary
 from mllm.facts import Facts
 from mllm.instruct_data import blocks
 from mllm.instruct_data.phrases import with_article
+from mllm.instruct_data.wordings import STATEMENTS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,43 +37,6 @@ class Context:
     """One entry a recording that the text speaks of."""
 
 
-_TEMPO = (
-    "The tempo is {x} BPM.",
-    "It runs at {x} beats per minute.",
-    "Tempo: {x} BPM.",
-    "Its speed is {x} BPM.",
-    "A metronome would show {x}.",
-    "{x} BPM.",
-    "It is played at about {x} beats a minute.",
-    "tempo = {x}",
-)
-_KEY = (
-    "It is in {x}.",
-    "The key is {x}.",
-    "Key: {x}.",
-    "The piece is written in {x}.",
-    "Its tonality is {x}.",
-    "The music stays in {x}.",
-    "key = {x}",
-)
-_METER = (
-    "The time signature is {x}.",
-    "Meter: {x}.",
-    "It is in {x} time.",
-    "The meter is {x}.",
-    "It is counted in {x}.",
-    "meter = {x}",
-)
-_INSTRUMENTS = (
-    "The instruments are {x}.",
-    "Instruments: {x}.",
-    "It is played by {x}.",
-    "One hears {x}, and nothing else.",
-    "The instrumentation is {x}.",
-    "instruments = {x}",
-)
-_PRESENT = ("There is {x}.", "One can hear {x}.", "It features {x}.", "{x} can be heard.")
-_ABSENT = ("There is no {x}.", "It has no {x}.", "It does without {x}.", "No {x} is heard.")
 _OPENINGS = (
     "",
     "",
@@ -82,15 +46,6 @@ _OPENINGS = (
     "Notes on a song: ",
     "A piece of music. ",
 )
-HELD_OUT_STATEMENTS: dict[str, tuple[str, ...]] = {
-    "tempo": ("The tempo of the piece is {x} BPM.", "It goes at {x} beats per minute."),
-    "key": ("The song is in {x}.", "Its key is {x}."),
-    "meter": ("Its time signature is {x}.", "The meter of the piece is {x}."),
-    "instruments": ("The instruments in it are {x}.", "The piece is played by {x}."),
-    "present": ("One hears {x}.",),
-    "absent": ("There is no {x} in it.",),
-}
-"""Wordings of statements kept for the gate."""
 
 
 def join(names: Sequence[str]) -> str:
@@ -156,32 +111,31 @@ def _vary(rng: random.Random, facts: Facts, *, stray: bool) -> Facts:
 
 
 def text_context(rng: random.Random, *, held_out: bool = False) -> Context:
-    """English sentences that state some facts in any order, in wordings of training or, if asked, in held-out ones."""
+    """English sentences that state some facts in any order, in wordings of training or, if asked, in held-out ones.
 
-    def pick(field: str, trained: tuple[str, ...]) -> str:
-        return rng.choice(HELD_OUT_STATEMENTS[field] if held_out else trained)
+    `known` lists the instruments in the order in which the text names them.
+    """
+
+    def state(field: str, value: object) -> str:
+        sentence = STATEMENTS[field].choose(rng, held_out=held_out).format(x=value)
+        return sentence[0].upper() + sentence[1:]
 
     facts = random_facts(rng, unknown=rng.choice((0.0, 0.3, 0.5)))
-    sentences: list[str] = []
-    if facts.tempo_bpm is not None:
-        sentences.append(pick("tempo", _TEMPO).format(x=facts.tempo_bpm))
-    if facts.key is not None:
-        sentences.append(pick("key", _KEY).format(x=facts.key))
-    if facts.meter is not None:
-        sentences.append(pick("meter", _METER).format(x=facts.meter))
+    values = {"tempo": facts.tempo_bpm, "key": facts.key, "meter": facts.meter}
+    about: list[tuple[str, str | None]] = [(state(f, value), None) for f, value in values.items() if value is not None]
     if facts.instruments is not None:
-        order = rng.sample(facts.instruments, len(facts.instruments))
-        listed = [with_article(name) for name in order] if rng.random() < 0.5 else order
-        sentences.append(pick("instruments", _INSTRUMENTS).format(x=join(listed)))
-        known = known_from_facts(facts)
+        present = rng.sample(facts.instruments, len(facts.instruments))
+        listed = [with_article(name) for name in present] if rng.random() < 0.5 else present
+        about.append((state("instruments", join(listed)), None))
+        absent = frozenset(vocabulary.INSTRUMENTS) - set(present)
+        rng.shuffle(about)
     else:
         named = rng.sample(vocabulary.INSTRUMENTS, rng.choice((0, 1, 2, 3)))
         absent = frozenset(name for name in named if rng.random() < 0.6)
-        for name in named:
-            field, trained = ("absent", _ABSENT) if name in absent else ("present", _PRESENT)
-            sentences.append(pick(field, trained).format(x=name if name in absent else with_article(name)))
-        present = tuple(name for name in vocabulary.INSTRUMENTS if name in named and name not in absent)
-        known = Known(facts=dataclasses.replace(facts, instruments=present or None), absent=absent)
-    rng.shuffle(sentences)
+        about += [(state("absent", n) if n in absent else state("present", with_article(n)), n) for n in named]
+        rng.shuffle(about)
+        present = [name for _, name in about if name is not None and name not in absent]
+    known = Known(facts=dataclasses.replace(facts, instruments=tuple(present) or None), absent=absent)
+    sentences = [sentence for sentence, _ in about]
     text = rng.choice(_OPENINGS) + " ".join(sentences or ["A recording."])
     return Context(text=text + rng.choice((" ", "\n")), known=(known,))

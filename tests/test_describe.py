@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import mllm
 from mllm import describe, facts
 from mllm.answer import Answer, Token
 from mllm.errors import ConfigError
-from mllm.instruct_data import dialogue, phrases
+from mllm.instruct_data import dialogue, statements
 
 SCHEMA = json.loads((Path(mllm.__file__).parent / "schema" / "describe.schema.json").read_text(encoding="utf-8"))
 ROOT = json.dumps({"tempo_bpm": 120, "key": "F# minor", "meter": "6/8", "instruments": ["flute", "piano"]})
@@ -59,8 +60,10 @@ def test_it_reads_what_the_backbone_is_taught_to_answer() -> None:
 
 
 def test_the_questions_are_those_of_the_training() -> None:
-    assert dialogue.JSON_QUESTION == describe.QUESTION
-    assert describe.CAPTION_QUESTION in phrases.QUESTIONS["caption"].train
+    known = statements.known_from_facts(facts.Facts())
+    rng = random.Random(0)
+    asked = {dialogue.random_turn(rng, known).question for _ in range(600)}
+    assert {describe.QUESTION, describe.CAPTION_QUESTION} <= asked
 
 
 def test_confidence_is_the_probability_of_the_stated_value() -> None:

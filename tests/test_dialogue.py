@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 import random
@@ -12,8 +13,9 @@ import pytest
 from mllm import facts as vocabulary
 from mllm.errors import ConfigError
 from mllm.facts import Facts
-from mllm.instruct_data import blocks, dialogue, statements
-from mllm.instruct_data.phrases import CANNOT_TELL, QUESTIONS, SYNONYMS
+from mllm.instruct_data import blocks, dialogue, phrases, statements
+from mllm.instruct_data.phrases import SYNONYMS, Phrasings
+from mllm.instruct_data.wordings import CANNOT_TELL, QUESTIONS, STATEMENTS
 
 FACTS = Facts(tempo_bpm=120, key="F# minor", meter="3/4", instruments=("piano", "acoustic guitar", "drums"))
 
@@ -41,9 +43,52 @@ def test_every_word_of_every_block_is_in_the_lexicon() -> None:
 
 
 def test_training_and_gate_share_no_wording() -> None:
-    for phrasings in (*QUESTIONS.values(), *CANNOT_TELL.values()):
-        assert phrasings.held_out
-        assert not set(phrasings.train) & set(phrasings.held_out)
+    rng = random.Random(0)
+    for phrasings in (*QUESTIONS.values(), *CANNOT_TELL.values(), *STATEMENTS.values()):
+        kept = {phrases.plain(sentence) for sentence in phrasings.held_out}
+        assert len(kept) > 5
+        assert not kept & {phrases.plain(phrasings.choose(rng, held_out=False)) for _ in range(300)}
+
+
+def test_a_pattern_says_each_of_its_alternatives() -> None:
+    rng = random.Random(0)
+    said = {phrases.say(rng, "[is|was] it [a [big|small] |]song in {key}<in_it>?") for _ in range(4000)}
+    assert {"Is it a big song in {key}?", "Was it song in {key} at all?", "Was it a small song in {key} here?"} <= said
+    assert not any(character in sentence for sentence in said for character in "[]<>|")
+
+
+def test_a_held_out_sentence_is_never_said_in_training() -> None:
+    phrasings = Phrasings(
+        train=("[The|A] key of the [song|piece] is {x}[.|!]", "Key: {x}"), held_out=("Key of piece is {x}",)
+    )
+    rng = random.Random(0)
+    assert {phrasings.choose(rng, held_out=False) for _ in range(50)} == {"Key: {x}"}
+    assert phrasings.choose(rng, held_out=True) == "Key of piece is {x}"
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_share_of_negated_questions_can_be_chosen(share: float) -> None:
+    rng = random.Random(0)
+    known = statements.known_from_facts(FACTS)
+    intents = {dialogue.random_turn(rng, known, negated=share).intent for _ in range(300)}
+    assert intents & {"has", "lacks"} == {"lacks" if share else "has"}
+
+
+def test_a_checked_key_mode_or_meter_is_confirmed_only_where_true() -> None:
+    rng = random.Random(0)
+    known = statements.known_from_facts(FACTS)
+    seen = collections.Counter[str]()
+    for _ in range(3000):
+        turn = dialogue.random_turn(rng, known)
+        if turn.intent not in ("is_key", "is_mode", "is_meter"):
+            continue
+        truth = {"is_key": "F# minor", "is_mode": "minor", "is_meter": "3/4"}[turn.intent]
+        agrees = re.search(rf"(?<![a-zA-Z]){truth}", turn.question, re.IGNORECASE) is not None
+        assert turn.answer.startswith("Yes," if agrees else "No,"), turn
+        assert "3/4" in turn.answer if turn.intent == "is_meter" else "F# minor" in turn.answer
+        seen[f"{turn.intent} {agrees}"] += 1
+    assert min(seen.values()) > 20
+    assert len(seen) == 6
 
 
 @pytest.mark.parametrize("negated", [False, True])
@@ -104,7 +149,7 @@ def test_text_statements_tell_no_more_than_is_known() -> None:
             assert (facts.key is not None) == bool(re.search(r"\b(major|minor)\b", context.text))
             assert (facts.meter is not None) == bool(re.search(r"\d/\d", context.text))
             for name in facts.instruments or ():
-                assert name in context.text
+                assert name in context.text.lower()
 
 
 def test_a_question_about_one_of_two_recordings_is_answered_from_that_one() -> None:

@@ -23,6 +23,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from mllm.errors import ConfigError
+from mllm.prompt import IGNORE_INDEX
 from mllm.train import arguments
 
 
@@ -42,11 +43,11 @@ class BackboneConfig:
     """Width of the gated feed-forward."""
     context: int = 2048
     """Longest prompt in tokens."""
-    steps: int = 6600
+    steps: int = 17000
     """Optimiser steps."""
     learning_rate: float = 3e-3
     """Peak learning rate, reached after 150 steps, then cosine."""
-    save_every: int = 600
+    save_every: int = 1000
     """Steps between checkpoints."""
     seed: int = 1
     """Seed of the weights."""
@@ -56,6 +57,36 @@ class BackboneConfig:
             raise ConfigError(
                 f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}; change one of them"
             )
+
+
+_LENGTHS = 3
+"""Groups of rows of like length that a batch is computed in: a fifth of the time went into padding without them."""
+
+
+class _AnswerTrainer(Trainer):
+    """Computes the vocabulary's logits only where something is to be learnt, rows of like length together."""
+
+    def compute_loss(  # type: ignore[override]  # the model is always the one given to `train`
+        self,
+        model: LlamaForCausalLM,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,  # noqa: ARG002
+    ) -> Any:
+        """Mean cross-entropy over all labelled tokens of the batch."""
+        mask, labels = inputs["attention_mask"], inputs["labels"]
+        lengths = mask.sum(1)
+        learnt = int((labels[:, 1:] != IGNORE_INDEX).sum())
+        loss = torch.zeros((), device=labels.device)
+        for rows in lengths.argsort().chunk(_LENGTHS):
+            longest = int(lengths[rows].max())
+            ids, wanted = inputs["input_ids"][rows, :longest], labels[rows, 1:longest]
+            hidden = model.model(input_ids=ids, attention_mask=mask[rows, :longest]).last_hidden_state[:, :-1]
+            chosen = wanted != IGNORE_INDEX
+            logits = model.lm_head(hidden[chosen])
+            loss = loss + nn.functional.cross_entropy(logits.float(), wanted[chosen], reduction="sum")
+        loss = loss / max(1, learnt)
+        return (loss, {}) if return_outputs else loss
 
 
 def train(
@@ -106,7 +137,7 @@ def train(
         weight_decay=0.05,
         adam_beta2=0.98,
     )
-    trainer = Trainer(
+    trainer = _AnswerTrainer(
         model=model,
         args=settings,
         train_dataset=batches,
