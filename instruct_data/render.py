@@ -1,7 +1,9 @@
 """Builds a data set of rendered clips with exact labels.
 
 In: tunes, sound fonts, a seed, an output folder. Out: in that folder `audio/<shard>/<id>.flac` (16 bit, 24 kHz, mono),
-`notes/<shard>/<id>.npz` and `labels.jsonl`, one line a clip. A clip depends on nothing but its seed and index (labels
+`notes/<shard>/<id>.npz` and `labels.jsonl`, one line a clip; of a varied build also `stems/<shard>/<id>.flac`, each
+instrument alone before room and noise, one channel an instrument in the order of the label. A clip
+depends on nothing but its seed and index (labels
 and notes exactly, samples but for the first three milliseconds of notes, see `FontSynthesizer.render`); a build that
 was killed goes on where it stopped. Does not read scores itself and knows nothing of models.
 """
@@ -26,9 +28,9 @@ from mllm.errors import ConfigError
 from mllm.instruct_data.arrange import Arrangement, arrange
 from mllm.instruct_data.effects import degrade
 from mllm.instruct_data.scores import Tune, key_correlations, pitch_class_weights
-from mllm.instruct_data.synth import SAMPLE_RATE_HZ, FontSynthesizer, Part, Room
+from mllm.instruct_data.synth import SAMPLE_RATE_HZ, FontSynthesizer, Part, Room, Voice
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "test", "dev")
 CLIPS_PER_SHARD = 500
 SOURCE_SHARES: dict[str, float] = {
     "pop909": 0.30,
@@ -44,6 +46,10 @@ _ATTEMPTS = 12
 _LEAST_SOUNDING_SHARE = 0.7
 _CLIP_KEY_TOLERANCE = 0.15
 _DETUNE_CENTS = 35.0
+_MIXED_FONTS_SHARE = 0.5
+"""How often every part of a varied clip has a font of its own."""
+_MOST_STEMS = 8
+"""Channels that a FLAC file can have."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,7 +74,7 @@ class BuildSettings:
     clips: int
     """Number of clips in the finished data set, 1 or more."""
     split: str
-    """"train" or "test": which tunes are used."""
+    """"train", "dev" or "test": which tunes are used."""
     seed: int
     """Any integer from 0 up."""
     fonts: tuple[Font, ...]
@@ -77,6 +83,8 @@ class BuildSettings:
     """Processes, 1 or more."""
     backend: str | None = None
     """"fluidsynth", "tinysoundfont", or None for whichever can be used."""
+    varied: bool = False
+    """Whether parts sound otherwise than their font plays them, half of the clips mix fonts, and stems are kept."""
 
     def __post_init__(self) -> None:
         problems = []
@@ -104,6 +112,8 @@ class Clip:
     """The line of labels.jsonl."""
     notes: dict[str, NDArray[Any]]
     """The arrays of the .npz file, one entry a note."""
+    stems: NDArray[np.float32] | None = None
+    """Shape (samples, instruments), peak below 1, of a varied build."""
 
 
 class ClipMaker:
@@ -129,18 +139,48 @@ class ClipMaker:
             chorus=bool(rng.random() < 0.15),
             detune_cents=float(rng.uniform(-_DETUNE_CENTS, _DETUNE_CENTS)) if rng.random() < 0.8 else 0.0,
         )
-        if font.path not in self._fonts:
-            self._fonts[font.path] = FontSynthesizer(font.path, backend=settings.backend)
         lead = arrangement.lead_seconds
-        shifted = [
+        parts = [
             dataclasses.replace(part, notes=part.notes + np.array([lead, lead, 0.0, 0.0])) for part in arrangement.parts
         ]
-        sound = self._fonts[font.path].render(shifted, arrangement.seconds + lead, room)
-        wanted = round(arrangement.seconds * SAMPLE_RATE_HZ)
-        samples = degrade(sound[len(sound) - wanted :], SAMPLE_RATE_HZ, rng)
+        fonts = [font] * len(parts)
+        if settings.varied:
+            varying = np.random.default_rng([settings.seed, SPLITS.index(settings.split), index, 1])
+            parts = [dataclasses.replace(part, voice=draw_voice(varying)) for part in parts]
+            if varying.random() < _MIXED_FONTS_SHARE:
+                fonts = [self._pick_font(varying) for _ in parts]
+        seconds, wanted = arrangement.seconds + lead, round(arrangement.seconds * SAMPLE_RATE_HZ)
+        stems = None
+        if settings.varied:
+            stems = self._stems(parts, fonts, tuple(arrangement.activity), seconds, room)[-wanted:]
+            sound = stems.sum(1)
+        else:
+            sound = self._synthesizer(font).render(parts, seconds, room)[-wanted:]
         clip_id = f"{settings.split}-{settings.seed}-{index:06d}"
-        label = _label(clip_id, settings, tune, arrangement, font, room)
-        return Clip(samples=samples, label=label, notes=_note_arrays(arrangement.parts, arrangement.seconds))
+        label = _label(clip_id, settings, tune, arrangement, fonts, room)
+        if stems is not None:
+            label["stems_path"] = f"stems/{_shard(index)}/{clip_id}.flac" if stems.shape[1] <= _MOST_STEMS else None
+            stems *= 0.9 / max(float(np.abs(stems).max()), 1e-6)
+        return Clip(
+            samples=degrade(sound, SAMPLE_RATE_HZ, rng),
+            label=label,
+            notes=_note_arrays(arrangement.parts, arrangement.seconds),
+            stems=stems,
+        )
+
+    def _synthesizer(self, font: Font) -> FontSynthesizer:
+        if font.path not in self._fonts:
+            self._fonts[font.path] = FontSynthesizer(font.path, backend=self._settings.backend)
+        return self._fonts[font.path]
+
+    def _stems(
+        self, parts: Sequence[Part], fonts: Sequence[Font], instruments: Sequence[str], seconds: float, room: Room
+    ) -> NDArray[np.float32]:
+        """What each instrument plays, (samples, instruments)."""
+        stems = np.zeros((round(seconds * SAMPLE_RATE_HZ), len(instruments)), np.float32)
+        for part, font in zip(parts, fonts, strict=True):
+            stems[:, instruments.index(part.instrument)] += self._synthesizer(font).render([part], seconds, room)
+        return stems
 
     def _arrangement(self, rng: np.random.Generator) -> tuple[Tune, Arrangement]:
         for _ in range(_ATTEMPTS):
@@ -248,6 +288,19 @@ def _make_in_worker(index: int) -> Clip:
     return _worker_maker.make(index)
 
 
+def draw_voice(rng: np.random.Generator) -> Voice:
+    """A random way to sound, the same instrument to a listener."""
+    return Voice(
+        sample_semitones=int(rng.integers(-4, 5)) if rng.random() < 0.6 else 0,
+        cutoff_cents=float(rng.uniform(-3600, 0)) if rng.random() < 0.4 else 0.0,
+        resonance_db=float(rng.uniform(0, 8)) if rng.random() < 0.3 else 0.0,
+        attack_timecents=float(rng.uniform(-600, 2400)) if rng.random() < 0.4 else 0.0,
+        release_timecents=float(rng.uniform(-1200, 1800)) if rng.random() < 0.4 else 0.0,
+        vibrato_cents=float(rng.uniform(0, 18)) if rng.random() < 0.25 else 0.0,
+        velocity=int(rng.integers(-20, 21)),
+    )
+
+
 def _draw(rng: np.random.Generator, names: Sequence[str], weights: Sequence[float]) -> str:
     shares = np.array(weights, dtype=np.float64)
     return names[int(rng.choice(len(names), p=shares / shares.sum()))]
@@ -274,7 +327,7 @@ def _is_clear(arrangement: Arrangement) -> bool:
 
 
 def _label(
-    clip_id: str, settings: BuildSettings, tune: Tune, arrangement: Arrangement, font: Font, room: Room
+    clip_id: str, settings: BuildSettings, tune: Tune, arrangement: Arrangement, fonts: Sequence[Font], room: Room
 ) -> dict[str, Any]:
     index = int(clip_id.rpartition("-")[2])
     return {
@@ -288,7 +341,7 @@ def _label(
         "title": tune.title,
         "source": tune.source,
         "licence": tune.licence,
-        "sound_font": font.name,
+        "sound_font": "+".join(sorted({font.name for font in fonts})),
         "seed": settings.seed,
         "tempo_bpm": arrangement.tempo_bpm,
         "key": arrangement.key,
@@ -330,7 +383,12 @@ def _write_files(out: Path, clip: Clip) -> None:
     soundfile.write(sound, clip.samples, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
     arrays = io.BytesIO()
     np.savez_compressed(arrays, allow_pickle=False, **clip.notes)
-    for relative, content in ((clip.label["notes_path"], arrays), (clip.label["path"], sound)):
+    files = [(clip.label["notes_path"], arrays), (clip.label["path"], sound)]
+    if clip.stems is not None and clip.label["stems_path"] is not None:
+        stems = io.BytesIO()
+        soundfile.write(stems, clip.stems, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16", compression_level=0.0)
+        files.insert(0, (clip.label["stems_path"], stems))
+    for relative, content in files:
         path = out / relative
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(path.name + ".part")
@@ -346,11 +404,12 @@ def _claim(settings: BuildSettings, tunes: Sequence[Tune]) -> None:
         "fonts": [[font.name, font.weight] for font in settings.fonts],
         "backend": settings.backend,
         "tunes": len(tunes),
+        **({"varied": True} if settings.varied else {}),
     }
     path = settings.out / "build.json"
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
-        changed = sorted(name for name in description if before.get(name) != description[name])
+        changed = sorted(name for name in {**before, **description} if before.get(name) != description.get(name))
         if changed:
             raise ConfigError(
                 f"{settings.out} was built with another {' and '.join(changed)} "

@@ -26,6 +26,8 @@ from mllm.errors import ConfigError
 CACHE_FORMAT = 1
 TEST_SHARE = 10
 """One family in this many belongs to the test side."""
+DEV_SHARE = 12
+"""One of the other families in this many is kept for choosing settings."""
 
 BAR_QUARTERS: dict[str, float] = {"2/4": 2.0, "3/4": 3.0, "4/4": 4.0, "6/8": 3.0, "9/8": 4.5, "12/8": 6.0}
 """Length of a bar in quarter notes."""
@@ -109,14 +111,19 @@ class Tune:
 
     @property
     def split(self) -> str:
-        """Either "train" or "test", decided by a stable hash of the family."""
+        """One of "train", "dev" and "test", decided by a stable hash of the family."""
         return split_of(self.family)
 
 
 def split_of(family: str) -> str:
-    """Gives "test" for one family in `TEST_SHARE`, else "train"; the same on every machine."""
+    """Gives "test" for one family in `TEST_SHARE`, "dev" for one in `DEV_SHARE` of the others, else "train".
+
+    The same on every machine.
+    """
     number = int.from_bytes(hashlib.sha256(family.encode()).digest()[:8], "big")
-    return "test" if number % TEST_SHARE == 0 else "train"
+    if number % TEST_SHARE == 0:
+        return "test"
+    return "dev" if number // TEST_SHARE % DEV_SHARE == 0 else "train"
 
 
 def family_of_title(title: str) -> str:

@@ -7,6 +7,7 @@ no scores and no labels.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,31 @@ _LINEAR_INTERPOLATION = 1
 _FLUID_BLOCK = 64
 _TINY_FADE = 1024
 
+# Generator numbers of the SF2 specification, 2.04.
+_GEN_VIBRATO_TO_PITCH, _GEN_FILTER_CUTOFF, _GEN_FILTER_RESONANCE = 6, 8, 9
+_GEN_ATTACK, _GEN_RELEASE, _GEN_COARSE_TUNE = 34, 38, 51
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Voice:
+    """How far a part is from the way its sound font plays it; tinysoundfont knows the default alone."""
+
+    sample_semitones: int = 0
+    """The sample of the pitch so many semitones above is played, retuned: formants move down where it is positive.
+    Drums are tuned down by it."""
+    cutoff_cents: float = 0.0
+    """Added to the cutoff of the low-pass filter, most of which lie at 20 kHz."""
+    resonance_db: float = 0.0
+    """Added to the height of that filter's peak."""
+    attack_timecents: float = 0.0
+    """Added to the logarithm of the attack time; 1200 doubles it."""
+    release_timecents: float = 0.0
+    """Added to the logarithm of the release time."""
+    vibrato_cents: float = 0.0
+    """Added to the depth of the vibrato."""
+    velocity: int = 0
+    """Added to the velocities."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Part:
@@ -44,6 +70,7 @@ class Part:
     """Loudness relative to the other parts, in dB; 0 is the loudest."""
     notes: NDArray[np.float64]
     """Shape (notes, 4): onset and offset in seconds, MIDI pitch, velocity."""
+    voice: Voice = Voice()
 
     @property
     def is_drums(self) -> bool:
@@ -75,6 +102,7 @@ class _Device(Protocol):
     def select(self, channel: int, program: int, *, drums: bool) -> None: ...
     def volume(self, channel: int, value: int) -> None: ...
     def pan(self, channel: int, value: int) -> None: ...
+    def voice(self, channel: int, voice: Voice) -> None: ...
     def note_on(self, channel: int, pitch: int, velocity: int) -> None: ...
     def note_off(self, channel: int, pitch: int) -> None: ...
     def samples(self, count: int) -> NDArray[np.float32]: ...
@@ -118,6 +146,12 @@ class _FluidDevice:
                 *(("left", handle, 1), ("left_offset", integer, 1), ("left_step", integer, 1)),
                 *(("right", handle, 1), ("right_offset", integer, 1), ("right_step", integer, 1)),
             )
+            self._set_generator = fluidsynth.cfunc(
+                "fluid_synth_set_gen",
+                integer,
+                *(("synth", handle, 1), ("channel", integer, 1), ("number", integer, 1)),
+                ("value", ctypes.c_float, 1),
+            )
         self._drawn = 0
         if self._font < 0:
             raise ConfigError(f"{font} is not a sound font that FluidSynth can load; give an .sf2 or .sf3 file")
@@ -146,6 +180,17 @@ class _FluidDevice:
 
     def pan(self, channel: int, value: int) -> None:
         self._synth.cc(channel, 10, value)
+
+    def voice(self, channel: int, voice: Voice) -> None:
+        for number, value in (
+            (_GEN_COARSE_TUNE, -float(voice.sample_semitones)),
+            (_GEN_FILTER_CUTOFF, voice.cutoff_cents),
+            (_GEN_FILTER_RESONANCE, 10.0 * voice.resonance_db),
+            (_GEN_ATTACK, voice.attack_timecents),
+            (_GEN_RELEASE, voice.release_timecents),
+            (_GEN_VIBRATO_TO_PITCH, voice.vibrato_cents),
+        ):
+            self._set_generator(self._synth.synth, channel, number, value)
 
     def note_on(self, channel: int, pitch: int, velocity: int) -> None:
         self._synth.noteon(channel, pitch, velocity)
@@ -185,6 +230,11 @@ class _TinyDevice:
     def pan(self, channel: int, value: int) -> None:
         self._synth.control_change(channel, 10, value)
 
+    def voice(self, channel: int, voice: Voice) -> None:
+        del channel
+        if voice != Voice():
+            raise ConfigError("tinysoundfont cannot vary voices; install libfluidsynth and `pip install pyfluidsynth`")
+
     def note_on(self, channel: int, pitch: int, velocity: int) -> None:
         self._synth.noteon(channel, pitch, velocity)
 
@@ -208,7 +258,7 @@ class FontSynthesizer:
         if not font.is_file():
             raise ConfigError(f"sound font {font} does not exist; give the path of an .sf2 or .sf3 file")
         self._device = _open_device(font, backend)
-        self._volumes: dict[tuple[int, bool, int], int] = {}
+        self._volumes: dict[tuple[int, bool, int, Voice], int] = {}
 
     def render(self, parts: Sequence[Part], seconds: float, room: Room) -> NDArray[np.float32]:
         """Plays `parts` for `seconds`; notes that last longer are cut off.
@@ -232,11 +282,13 @@ class FontSynthesizer:
             # Volume is squared by the synthesiser: 40 dB per factor ten.
             self._device.volume(channel, int(np.clip(round(volume * 10 ** (part.gain_db / 40)), 1, 127)))
             self._device.pan(channel, 64 + (20 if index % 2 else -20))
+            self._device.voice(channel, part.voice)
             for onset, offset, pitch, velocity in part.notes:
                 start, stop = round(onset * SAMPLE_RATE_HZ), round(offset * SAMPLE_RATE_HZ)
                 if start < stop:
-                    events.append((start, 1, channel, int(pitch), int(np.clip(velocity, 1, 127))))
-                    events.append((stop, 0, channel, int(pitch), 0))
+                    sample = _sample_pitch(part, int(pitch))
+                    events.append((start, 1, channel, sample, int(np.clip(velocity + part.voice.velocity, 1, 127))))
+                    events.append((stop, 0, channel, sample, 0))
         return self._play(sorted(events), round(seconds * SAMPLE_RATE_HZ))
 
     def _play(self, events: Sequence[tuple[int, int, int, int, int]], total: int) -> NDArray[np.float32]:
@@ -259,7 +311,7 @@ class FontSynthesizer:
     def _volume(self, part: Part) -> int:
         """Volume at which this program, played around the part's own register, reaches the reference loudness."""
         register = 0 if part.is_drums else int(np.median(part.notes[:, 2]) // 12)
-        name = (part.program, part.is_drums, register)
+        name = (part.program, part.is_drums, register, part.voice)
         if name not in self._volumes:
             self._volumes[name] = self._measure(part, register)
         return self._volumes[name]
@@ -271,15 +323,21 @@ class FontSynthesizer:
         channel = _DRUM_CHANNEL if part.is_drums else 0
         self._device.volume(channel, _NOMINAL_VOLUME)
         self._device.pan(channel, 64)
+        self._device.voice(channel, part.voice)
         step = round(0.4 * SAMPLE_RATE_HZ)
         pieces = []
-        for pitch in pitches:
-            self._device.note_on(channel, pitch, 90)
+        for pitch in (_sample_pitch(part, pitch) for pitch in pitches):
+            self._device.note_on(channel, pitch, 90 + part.voice.velocity)
             pieces.append(self._device.samples(step))
             self._device.note_off(channel, pitch)
         rms = float(np.sqrt(np.mean(np.concatenate(pieces) ** 2)))
         scale = (_REFERENCE_RMS / max(rms, 1e-5)) ** 0.5
         return int(np.clip(round(_NOMINAL_VOLUME * scale), 20, 127))
+
+
+def _sample_pitch(part: Part, pitch: int) -> int:
+    """The key that is pressed for `pitch`."""
+    return pitch if part.is_drums else int(np.clip(pitch + part.voice.sample_semitones, 0, 127))
 
 
 def _open_device(font: Path, backend: str | None) -> _Device:

@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--openewld", type=Path, help="folder of OpenEWLD")
     parser.add_argument("--no-music21", action="store_true", help="leave music21's corpus out")
     parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--varied", action="store_true", help="vary voices, mix fonts and keep stems; needs FluidSynth")
     parser.add_argument("--backend", choices=BACKENDS, help="synthesiser; default: FluidSynth where it is installed")
     arguments = parser.parse_args()
     try:
@@ -39,6 +40,7 @@ def main() -> int:
             fonts=tuple(parse_font(text) for text in arguments.fonts),
             workers=arguments.workers,
             backend=arguments.backend,
+            varied=arguments.varied,
         )
         tunes = load_tunes(
             arguments.scores,

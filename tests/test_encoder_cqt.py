@@ -28,6 +28,7 @@ SMALL = cqt.Config(
     tempo_width=8,
     note_channels=4,
     timbre_width=8,
+    patch_channels=4,
 )
 
 
@@ -108,6 +109,21 @@ def test_forward_changes_no_state(encoder: cqt.Encoder) -> None:
     first = encoder(waveform)
     assert torch.equal(first, encoder(waveform))
     assert all(torch.equal(before[name], tensor) for name, tensor in encoder.state_dict().items())
+
+
+def test_the_patch_branch_adds_to_the_instruments(encoder: cqt.Encoder) -> None:
+    features = encoder.features(chord(2.0, 440.0))
+    levels = features[..., frontend.CQT_BINS :].reshape(1, -1, frontend.MEL_BANDS)
+    assert encoder.patches is not None
+    expected = encoder.instruments(levels) + encoder.patches(levels)
+    assert torch.equal(encoder.compute(features).instruments, expected)
+    assert cqt.Encoder(dataclasses.replace(SMALL, patch_channels=0)).patches is None
+
+
+def test_mel_levels_alone_are_those_of_the_whole_front_end() -> None:
+    waveform = chord(2.0, 440.0, 660.0)
+    whole = frontend.FrontEnd()(waveform)[..., frontend.CQT_BINS :].reshape(1, -1, frontend.MEL_BANDS)
+    torch.testing.assert_close(frontend.FrontEnd().mel_levels(waveform), whole)
 
 
 def test_gradient_reaches_every_parameter() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import runpy
+import struct
 import sys
 from pathlib import Path
 
@@ -15,11 +17,11 @@ from numpy.typing import NDArray
 
 from mllm import facts
 from mllm.errors import ConfigError
-from mllm.instruct_data import effects
+from mllm.instruct_data import effects, gus
 from mllm.instruct_data.render import BuildSettings, ClipMaker, Font, build, finished_indices, parse_font
 from mllm.instruct_data.score_readers import MUSIC21_COLLECTIONS
 from mllm.instruct_data.scores import Tune, split_of, write_cache
-from mllm.instruct_data.synth import BACKENDS, SAMPLE_RATE_HZ, FontSynthesizer, Part, Room
+from mllm.instruct_data.synth import BACKENDS, SAMPLE_RATE_HZ, FontSynthesizer, Part, Room, Voice
 
 FONT = Path(pretty_midi.__file__).parent / "TimGM6mb.sf2"
 TRAIN_FAMILY = next(f"family {i}" for i in range(100) if split_of(f"family {i}") == "train")
@@ -230,6 +232,79 @@ def test_a_file_that_is_no_font_is_refused(backend: str, tmp_path: Path) -> None
         FontSynthesizer(tmp_path / "no.sf2", backend=backend)
     with pytest.raises(ConfigError, match="does not exist"):
         FontSynthesizer(tmp_path / "gone.sf2", backend=backend)
+
+
+def test_a_varied_build_keeps_every_instrument_apart(tmp_path: Path) -> None:
+    other = tmp_path / "other.sf2"
+    other.write_bytes(FONT.read_bytes())
+    varied = settings(tmp_path / "varied", clips=4, varied=True, fonts=(Font(path=FONT), Font(path=other)))
+    plain = settings(tmp_path / "plain", clips=4)
+    build(varied, TUNES, progress=quiet)
+    build(plain, TUNES, progress=quiet)
+    fonts = set()
+    for row, plain_row in zip(labels(varied.out), labels(plain.out), strict=True):
+        assert row["instruments"] == plain_row["instruments"]
+        stems, rate = soundfile.read(str(varied.out / str(row["stems_path"])), always_2d=True)
+        seconds = float(str(row["seconds"]))
+        assert (rate, *stems.shape) == (SAMPLE_RATE_HZ, round(seconds * rate), len(row["instruments"]))  # type: ignore[arg-type]
+        assert np.abs(stems).max() == pytest.approx(0.9, abs=1e-3)
+        assert (np.abs(stems).max(0) > 1e-3).all()
+        fonts.add(row["sound_font"])
+    assert fonts <= {"TimGM6mb", "other", "TimGM6mb+other"}
+    with pytest.raises(ConfigError, match="another varied"):
+        build(settings(varied.out, clips=4, fonts=varied.fonts), TUNES, progress=quiet)
+
+
+def test_voices_change_the_sound_and_neither_pitch_nor_loudness() -> None:
+    synthesizer = FontSynthesizer(FONT)
+    plain = synthesizer.render([tone("flute", 73, 76)], 1.0, Room())
+    steady = slice(round(0.4 * SAMPLE_RATE_HZ), round(0.9 * SAMPLE_RATE_HZ))
+    for voice in (Voice(sample_semitones=4), Voice(sample_semitones=-4), Voice(cutoff_cents=-3000.0, velocity=10)):
+        sound = synthesizer.render([dataclasses.replace(tone("flute", 73, 76), voice=voice)], 1.0, Room())
+        assert np.abs(sound - plain).max() > 0.01 * np.abs(plain).max()
+        assert abs(1200 * np.log2(pitch_hz(sound[steady]) / pitch_hz(plain[steady]))) < 20
+        assert abs(20 * np.log10(np.std(sound[steady]) / np.std(plain[steady]))) < 6
+    again = synthesizer.render([tone("flute", 73, 76)], 1.0, Room())
+    assert np.abs(again - plain).max() < 3e-4 * np.abs(plain).max()  # no voice outlives its clip
+
+
+def test_tinysoundfont_cannot_vary_voices() -> None:
+    part = dataclasses.replace(tone("flute", 73, 76), voice=Voice(velocity=5))
+    with pytest.raises(ConfigError, match="cannot vary voices"):
+        FontSynthesizer(FONT, backend="tinysoundfont").render([part], 0.5, Room())
+
+
+def gravis_patch(path: Path, millihertz: int) -> None:
+    """One looped sine of 100 samples a period at 44.1 kHz, that is 441 Hz, said to be `millihertz`."""
+    wave = (12_000 * np.sin(2 * np.pi * np.arange(4_400) / 100)).astype("<i2").tobytes()
+    loop = struct.pack("<BIII", 0, len(wave), 2 * 1_000, 2 * 4_000)
+    keys = struct.pack("<HIIIhB", 44_100, 8_000, 13_000_000, millihertz, 1, 7)
+    envelope = struct.pack("<6B6B", 63, 63, 63, 100, 63, 63, 246, 246, 246, 0, 0, 0)
+    modes = struct.pack("<6xBhH36x", 1 | 4 | 32 | 64, 60, 1024)
+    header = b"GF1PATCH110\0ID#000002\0".ljust(129, b"\0")
+    layer = (b"\0" * 6 + b"\1").ljust(47, b"\0")
+    path.write_bytes(header + b"\0" * 63 + layer + b"a wave\0" + loop + keys + envelope + modes + wave)
+
+
+def test_gravis_patches_become_a_font_that_plays_in_tune(tmp_path: Path) -> None:
+    gravis_patch(tmp_path / "flute.pat", 441_000)
+    (tmp_path / "gm.cfg").write_text("# made\nbank 0\n 73 flute.pat amp=100\n 5 gone.pat\ndrumset 0\n38 flute.pat\n")
+    assert gus.convert(tmp_path / "gm.cfg", tmp_path / "gm.sf2") == 2
+    synthesizer = FontSynthesizer(tmp_path / "gm.sf2")
+    for program, pitch in ((73, 69), (75, 81)):  # the second is without a patch of its own
+        sound = synthesizer.render([tone("flute", program, pitch)], 1.0, Room())
+        heard = pitch_hz(sound[round(0.3 * SAMPLE_RATE_HZ) : round(0.9 * SAMPLE_RATE_HZ)])
+        assert abs(1200 * np.log2(heard / (440.0 * 2 ** ((pitch - 69) / 12)))) < 8
+    assert np.abs(synthesizer.render([tone("drums", 0, 38)], 0.5, Room())).max() > 0.001
+
+
+def test_what_is_no_patch_is_named(tmp_path: Path) -> None:
+    (tmp_path / "no.pat").write_bytes(b"no patch")
+    with pytest.raises(ConfigError, match="GF1PATCH"):
+        gus.read_patch(tmp_path / "no.pat")
+    (tmp_path / "gm.cfg").write_text("bank 0\n 73 gone.pat\n")
+    with pytest.raises(ConfigError, match="names no patches"):
+        gus.read_configuration(tmp_path / "gm.cfg")
 
 
 def test_an_unknown_synthesiser_is_refused() -> None:

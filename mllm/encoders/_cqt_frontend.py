@@ -154,15 +154,26 @@ class FrontEnd(nn.Module):
                 f"the audio is {samples / SAMPLE_RATE_HZ:.2f} s long; the encoder hears at least "
                 f"{_SHORTEST_SECONDS:.0f} s: give a longer piece"
             )
+        wave, margin, slots = self._padded(waveform)
+        cqt = self._constant_q(wave, margin, slots)  # (B, slots, 168), power
+        mel = self._mel(wave, margin, slots)  # (B, slots, 256), power
+        return _levels(torch.cat((cqt, mel), -1))
+
+    @torch.no_grad()
+    def mel_levels(self, waveform: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch frames 64"]:
+        """The mel part of `forward` alone, at 50 Hz."""
+        mel = self._mel(*self._padded(waveform))
+        return _levels(mel.reshape(len(mel), -1, MEL_BANDS))
+
+    def _padded(self, waveform: Tensor) -> tuple[Tensor, int, int]:
+        """At unit loudness, mirrored at both ends; how far, and the slots between."""
+        samples = waveform.shape[-1]
         slots = num_slots(samples)
         wave = waveform.to(self.kernels.dtype)
         wave = wave / wave.square().mean(-1, keepdim=True).sqrt().clamp_min(_QUIETEST_RMS)
         margin = (self.kernel_samples // 2) << (OCTAVES - 1)
-        wave = nn.functional.pad(wave[:, None], (margin, slots * SLOT_SAMPLES - samples + margin), mode="reflect")[:, 0]
-        cqt = self._constant_q(wave, margin, slots)  # (B, slots, 168), power
-        mel = self._mel(wave, margin, slots)  # (B, slots, 256), power
-        level: Tensor = 10.0 * torch.log10(torch.cat((cqt, mel), -1).clamp_min(1e-12))
-        return ((level - LOWEST_DB) / (HIGHEST_DB - LOWEST_DB)).clamp(0.0, 1.0)
+        width = (margin, slots * SLOT_SAMPLES - samples + margin)
+        return nn.functional.pad(wave[:, None], width, mode="reflect")[:, 0], margin, slots
 
     def _constant_q(self, wave: Tensor, margin: int, slots: int) -> Tensor:
         octaves: list[Tensor] = []
@@ -193,3 +204,8 @@ class FrontEnd(nn.Module):
         power = spectrum.real.square() + spectrum.imag.square()
         bands: Tensor = power @ self.mel
         return bands.reshape(len(power), slots, MEL_PER_SLOT * MEL_BANDS)
+
+
+def _levels(power: Tensor) -> Tensor:
+    level: Tensor = 10.0 * torch.log10(power.clamp_min(1e-12))
+    return ((level - LOWEST_DB) / (HIGHEST_DB - LOWEST_DB)).clamp(0.0, 1.0)

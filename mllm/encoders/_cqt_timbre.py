@@ -1,13 +1,17 @@
-"""The timbre branch of the compact encoder: mel levels in, instrument logits of the whole piece out.
+"""The timbre branches of the compact encoder: mel levels in, instrument logits of the whole piece out.
 
 Which instruments play shows in how the levels of each band are spread over time and how fast they move, wherever in
-the piece that is: a small network on such statistics learns it from far fewer clips than one that reads frames.
+the piece that is: `TimbreBranch`, a small network on such statistics, learns it from few clips. `PatchBranch` reads the
+levels themselves and needs many mixtures, but hears what statistics leave out: how one sound begins and goes on.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mllm.encoders._cqt_frontend import MEL_BANDS
 from mllm.facts import INSTRUMENTS
@@ -58,4 +62,48 @@ class TimbreBranch(nn.Module):
     def forward(self, mel: Tensor) -> Tensor:
         """Logits (B, 17) from levels (B, frames, 64)."""
         logits: Tensor = self.layers(statistics(mel))
+        return logits
+
+
+_PATCH_WIDTH = 256
+_BANDS_AT_THE_TOP = 4
+"""Bands that are left when four convolutions have halved them."""
+
+
+class PatchBranch(nn.Module):
+    """Instrument logits from mel levels, by convolutions over time and bands and a mean and a maximum over time.
+
+    Args:
+        channels: channels of the first convolution; the later ones have two, four and six times as many.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        sizes = (2, channels, 2 * channels, 4 * channels, 6 * channels)
+        self.layers = nn.ModuleList(
+            nn.Conv2d(before, after, 3 if index else 5, stride=(1 if index == 3 else 2, 2), padding=1 if index else 2)
+            for index, (before, after) in enumerate(pairwise(sizes))
+        )
+        self.norms = nn.ModuleList(nn.GroupNorm(4, size) for size in sizes[1:])
+        self.over_bands = nn.Conv2d(sizes[-1], _PATCH_WIDTH, (1, _BANDS_AT_THE_TOP))
+        self.over_time = nn.Conv1d(_PATCH_WIDTH, _PATCH_WIDTH, 5, padding=2)
+        self.score = nn.Linear(2 * _PATCH_WIDTH, len(INSTRUMENTS))
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Logits (B, 17) from levels (B, frames, 64)."""
+        return self.judge(self.listen(mel))
+
+    def listen(self, mel: Tensor) -> Tensor:
+        """Mean and maximum over time of what was heard, (B, 512)."""
+        hidden = torch.stack((4.0 * mel - 2.0, 8.0 * (mel - mel.mean(1, keepdim=True))), 1)  # (B, 2, frames, 64)
+        hidden = hidden.contiguous(memory_format=torch.channels_last)
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            hidden = functional.relu(norm(layer(hidden)))
+        frames = functional.relu(self.over_bands(hidden))[..., 0]  # (B, 256, frames / 8)
+        frames = frames + functional.relu(self.over_time(frames))
+        return torch.cat((frames.mean(2), frames.amax(2)), 1)
+
+    def judge(self, heard: Tensor) -> Tensor:
+        """Logits (B, 17) of what `listen` gave."""
+        logits: Tensor = self.score(heard)
         return logits

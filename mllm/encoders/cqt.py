@@ -19,7 +19,7 @@ from torch.nn import functional
 from mllm import strict_io
 from mllm.encoders import _cqt_frontend as frontend
 from mllm.encoders._cqt_tempo import TempoBranch
-from mllm.encoders._cqt_timbre import TimbreBranch
+from mllm.encoders._cqt_timbre import PatchBranch, TimbreBranch
 from mllm.errors import ConfigError
 from mllm.facts import INSTRUMENTS, KEYS, METERS, TEMPO_CLASSES_BPM
 
@@ -63,6 +63,9 @@ class Config:
     """Channels of the network over lags."""
     timbre_width: int = 256
     """Channels of the network on statistics of the mel levels that names the instruments."""
+    patch_channels: int = 0
+    """Channels of the first convolution of the network on the mel levels that names the instruments as well; 0 leaves
+    that to the statistics."""
     sharpness: float = 2.0
     """Tempo, key and metre in the frames are softmax(sharpness * logits)."""
     readout_scale: float = 4.0
@@ -252,6 +255,7 @@ class Encoder(nn.Module):
         )
         self.instrument_frames = nn.Linear(config.width, len(INSTRUMENTS))
         self.instruments = TimbreBranch(config.timbre_width)
+        self.patches = PatchBranch(config.patch_channels) if config.patch_channels else None
 
     def num_frames(self, num_samples: int) -> int:
         """Frames of a waveform of `num_samples` samples."""
@@ -312,11 +316,15 @@ class Encoder(nn.Module):
             tempo=tempo,
             key=self._key(frames, chroma),
             meter=self.meter(torch.cat((frames.mean(1), beat), -1)),
-            instruments=self.instruments(levels),
+            instruments=self._instruments(levels),
             frame_instruments=frame_instruments,
             chroma=chroma,
             notes=notes,
         )
+
+    def _instruments(self, levels: Tensor) -> Tensor:
+        logits: Tensor = self.instruments(levels)
+        return logits if self.patches is None else logits + self.patches(levels)
 
     def _key(self, frames: Tensor, chroma: Tensor) -> Tensor:
         """Key logits: a part that is the same for every transposition, and a linear part from the trunk."""

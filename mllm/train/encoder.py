@@ -276,6 +276,8 @@ def evaluate(
     validation: Sequence[tuple[FeatureStore, CachedClip]],
     held_out: Sequence[FeatureStore],
     clips: int | None,
+    *,
+    thresholds: tuple[float, ...] | None = None,
 ) -> tuple[dict[str, float], tuple[float, ...]]:
     """Scores on kept training clips and on each held-out store, and the thresholds chosen on the former.
 
@@ -284,6 +286,7 @@ def evaluate(
         validation: clips that were not trained on.
         held_out: stores to evaluate on.
         clips: at most that many clips each, evenly spread; None for all.
+        thresholds: one an instrument, if they are not to be chosen.
 
     Returns:
         Scores of `encoder_metrics.scores`, named `<store>_<score>`, and one threshold an instrument.
@@ -291,7 +294,8 @@ def evaluate(
     was_training = encoder.training
     encoder.eval()
     predictions = encoder_metrics.predict(encoder, _spread(validation, clips))
-    thresholds = encoder_metrics.choose_thresholds(predictions)
+    if thresholds is None:
+        thresholds = encoder_metrics.choose_thresholds(predictions)
     metrics = {f"kept_{name}": score for name, score in encoder_metrics.scores(predictions, thresholds).items()}
     for store in held_out:
         store.refresh()

@@ -39,10 +39,43 @@ class Predictions:
     @property
     def instrument_labels(self) -> np.ndarray:
         """(n, 17) booleans."""
-        labels = np.zeros((len(self.clips), len(INSTRUMENTS)), bool)
-        for row, clip in enumerate(self.clips):
-            labels[row, list(clip.instruments)] = True
-        return labels
+        return labels_of(self.clips)
+
+
+def labels_of(clips: Sequence[CachedClip]) -> np.ndarray:
+    """Which instruments play, (n, 17) booleans."""
+    labels = np.zeros((len(clips), len(INSTRUMENTS)), bool)
+    for row, clip in enumerate(clips):
+        labels[row, list(clip.instruments)] = True
+    return labels
+
+
+def instrument_scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Scores of (n, 17) probabilities that need no chosen thresholds.
+
+    Returns:
+        `f1` (micro-averaged, at the best common threshold), `threshold` (that one), `precision` (mean average
+        precision of the instruments that play somewhere) and `balanced` (mean over them of the best balanced accuracy
+        of a yes or no, as optimistic as `f1`).
+    """
+    candidates = np.arange(0.1, 0.8, 0.02)
+    named = probabilities[..., None] >= candidates
+    hits = (named & labels[..., None]).sum((0, 1))
+    f1 = 2 * hits / np.maximum(1, named.sum((0, 1)) + labels.sum())
+    precisions, balanced = [], []
+    for column in np.flatnonzero(labels.any(0)):
+        ranked = labels[np.argsort(-probabilities[:, column], kind="stable"), column]
+        found = np.cumsum(ranked)
+        precisions.append(float((found / np.arange(1, len(ranked) + 1))[ranked].mean()))
+        missed = np.cumsum(~ranked) / max(1, int((~ranked).sum()))
+        balanced.append(float((0.5 * (found / ranked.sum() + 1.0 - missed)).max()))
+    best = int(f1.argmax())
+    return {
+        "f1": float(f1[best]),
+        "threshold": float(candidates[best]),
+        "precision": float(np.mean(precisions)) if precisions else 0.0,
+        "balanced": float(np.mean(balanced)) if balanced else 0.0,
+    }
 
 
 @torch.inference_mode()
