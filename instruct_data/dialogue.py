@@ -143,6 +143,21 @@ def instrument_turn(
     return Turn(question=question, answer=answer, intent="lacks" if negated else "has")
 
 
+def roll_call_turn(rng: random.Random, known: Known, *, held_out: bool) -> Turn:
+    """Which of two to four instruments play? The answer says it of each, in the order of the question."""
+    present = known.facts.instruments or ()
+    told = [name for name in vocabulary.INSTRUMENTS if name in present or name in known.absent]
+    heard = rng.sample(present, min(len(present), rng.choice((1, 2))))
+    asked = list(dict.fromkeys([*heard, *rng.sample(told, min(len(told), 3))]))[: rng.choice((2, 3, 4))]
+    asked = asked or rng.sample(vocabulary.INSTRUMENTS, rng.choice((2, 3)))
+    rng.shuffle(asked)
+    said = [rng.choice(SYNONYMS[name]) if rng.random() < 0.4 else name for name in asked]
+    question = QUESTIONS["roll_call"].choose(rng, held_out=held_out).format(names=join(said))
+    verdicts = ", ".join(f"{name} {'yes' if name in present else 'no'}" for name in asked)
+    answer = f"I checked: {verdicts}." if told else cannot_tell("the instruments")
+    return Turn(question=question[0].upper() + question[1:], answer=answer, intent="roll_call")
+
+
 def _check_turn(rng: random.Random, facts: Facts, *, held_out: bool) -> Turn:
     """Is the key, the mode or the meter so? Asked of the true value in half of the questions."""
     intent = rng.choice(("is_key", "is_mode", "is_meter"))
@@ -162,25 +177,44 @@ def _check_turn(rng: random.Random, facts: Facts, *, held_out: bool) -> Turn:
     return Turn(question=question[0].upper() + question[1:], answer=answer, intent=intent)
 
 
-def random_turn(rng: random.Random, known: Known, *, held_out: bool = False, negated: float = 0.5) -> Turn:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mix:
+    """Shares of what is asked, in [0, 1]."""
+
+    negated: float = 0.5
+    """Negated ones among the questions about one instrument."""
+    roll_call: float = 0.06
+    """Questions about several instruments at once."""
+    instrument: float = 0.32
+    """Questions about one instrument."""
+
+
+MIX = Mix()
+"""What the gate asks, and the end of the training."""
+
+
+def random_turn(rng: random.Random, known: Known, *, held_out: bool = False, mix: Mix = MIX) -> Turn:
     """Any question about one recording.
 
     Args:
         rng: chooses the question and its wording.
         known: the truth.
         held_out: use the wordings kept for the gate.
-        negated: share of negated ones among the questions about one instrument, in [0, 1].
+        mix: how often some of the questions are asked.
     """
     kind = rng.random()
-    if kind < 0.44:
+    if kind < mix.roll_call:
+        return roll_call_turn(rng, known, held_out=held_out)
+    if kind < mix.roll_call + mix.instrument:
+        return instrument_turn(rng, known, negated=rng.random() < mix.negated, held_out=held_out)
+    kind = rng.random()
+    if kind < 0.65:
         intent = rng.choices(OPEN_INTENTS, weights=_OPEN_WEIGHTS)[0]
         question = QUESTIONS[intent].choose(rng, held_out=held_out)
         if not held_out and intent in _PRODUCT_QUESTIONS and rng.random() < 0.3:
             question = _PRODUCT_QUESTIONS[intent]
         return Turn(question=question, answer=_open_answer(intent, known.facts), intent=intent)
-    if kind < 0.78:
-        return instrument_turn(rng, known, negated=rng.random() < negated, held_out=held_out)
-    if kind < 0.9:
+    if kind < 0.83:
         return _check_turn(rng, known.facts, held_out=held_out)
     what = rng.choice(tuple(CANNOT_TELL))
     return Turn(
@@ -191,14 +225,14 @@ def random_turn(rng: random.Random, known: Known, *, held_out: bool = False, neg
 _ORDINALS = ("first", "second")
 
 
-def two_recordings_turn(rng: random.Random, known: tuple[Known, ...], *, negated: float = 0.5) -> Turn:
-    """A question about one of two recordings, or about which is the faster; `negated` as in `random_turn`."""
+def two_recordings_turn(rng: random.Random, known: tuple[Known, ...], *, mix: Mix = MIX) -> Turn:
+    """A question about one of two recordings, or about which is the faster; `mix` as in `random_turn`."""
     tempi = [k.facts.tempo_bpm for k in known]
     if rng.random() < 0.2 and tempi[0] is not None and tempi[1] is not None and abs(tempi[0] - tempi[1]) > 15:
         question = rng.choice(("Which one is faster?", "Which recording is faster?", "Which of the two is faster?"))
         faster = _ORDINALS[0 if tempi[0] > tempi[1] else 1]
         return Turn(question=question, answer=f"The {faster} one is faster.", intent="faster")
     which = rng.randrange(2)
-    turn = random_turn(rng, known[which], negated=negated)
+    turn = random_turn(rng, known[which], mix=mix)
     lead = rng.choice(("In the {} recording: ", "About the {} one: ", "The {} recording. ", "For the {} audio: "))
     return dataclasses.replace(turn, question=lead.format(_ORDINALS[which]) + turn.question, intent="two")

@@ -1081,9 +1081,37 @@ QUESTIONS: dict[str, Phrasings] = {
             "List the musical properties using JSON.",
         ),
     ),
+    "roll_call": Phrasings(
+        train=(
+            "[Which|What|Who] of [these|these instruments|the following|the following instruments] [play|are "
+            "playing|are heard|can be heard|are used|are there|do you hear|can you hear|are in it|are present|"
+            "appear]<in_it>: {names}?",
+            "Which of {names} [play|are playing|are heard|can be heard|are used|are there|do you hear|can you "
+            "hear|are in it|are present|appear]<in_it>?",
+            "[Check|Go through|Look for|Listen for|Verify|Test|Search for|Rate|Judge] [these|these instruments|"
+            "the following|||]: {names}.",
+            "[Check|Go through|Look for|Listen for|Test for|Search for] {names}<in_it>.",
+            "[Tell me|Say] for each [of these||one] [whether|if] it [plays|is heard|is used|is there]: {names}.",
+            "Do you hear [any of ||][these|the following|]: {names}?",
+            "Are [these|the following|any of these] [playing|heard|used|present|in it]: {names}?",
+            "[Instrument check|Checklist|Roll call|Instruments to check|Yes or no for each|Present or not|One "
+            "by one]: {names}[.|?|]",
+            "{names}: which of them [play|are playing|are heard|are there|do you hear]<in_it>?",
+            "I am looking for {names}. Which [of them ||][are there|play|do you hear]?",
+            "{names}[?|, which ones?|, one by one|: each of them?| - which?]",
+        ),
+        held_out=(
+            "Which of these instruments does the recording have: {names}?",
+            "Of {names}, which ones do you hear?",
+            "Please check the music for {names}.",
+            "Listen for these, please: {names}.",
+            "Do these instruments play: {names}?",
+            "For {names}, tell me which are in the song.",
+        ),
+    ),
 }
 """Questions by intent. Fields: `{name}` an instrument, `{a_name}` the same with its article, `{key}`, `{mode}`,
-`{meter}`."""
+`{meter}`, `{names}` several instruments."""
 
 CANNOT_TELL: dict[str, Phrasings] = {
     "the lyrics": Phrasings(

@@ -41,7 +41,7 @@ def run(train_settings: BackboneConfig, text: TextConfig = TextConfig(), gate_qu
         Conversations(text, tokenizer, prose),
         lambda rows: backbone_text.pad(rows, pad_id),
         [GateReading(tokenizer)],
-        lambda model: backbone_text.relate_block_words(model, tokenizer, seed=train_settings.seed),
+        lambda model: backbone_text.prepare_lookups(model, tokenizer, seed=train_settings.seed),
     )
     final = train_settings.output / "final"
     stored = LlamaForCausalLM.from_pretrained(final, dtype=torch.float32)

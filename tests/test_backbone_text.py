@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mllm import messages
+from mllm import facts, messages
 from mllm.errors import ConfigError
-from mllm.instruct_data import backbone_text, blocks
+from mllm.instruct_data import backbone_text, blocks, dialogue
 from mllm.instruct_data.backbone_text import Conversations, TextConfig, token_id
 from mllm.prompt import IGNORE_INDEX, Markers, build_prompt
 from mllm.train.backbone import BackboneConfig, train
@@ -42,6 +42,39 @@ def test_batches_depend_on_nothing_but_seed_and_step(tokenizer: PreTrainedTokeni
     again = list(Conversations(settings, tokenizer, PROSE))
     assert first == again
     assert first[0] != first[1]
+
+
+def test_lookups_come_first_and_negation_last(tokenizer: PreTrainedTokenizerFast) -> None:
+    data = Conversations(TextConfig(steps=1000), tokenizer, "")
+    assert data.mix(0).negated == 0.0
+    assert data.mix(0).roll_call + data.mix(0).instrument == pytest.approx(1.0)
+    assert 0.05 < data.mix(350).negated < 0.5
+    assert data.mix(450) == data.mix(1000) == dialogue.MIX
+
+
+def test_like_tokens_attend_to_each_other_from_the_start(tokenizer: PreTrainedTokenizerFast) -> None:
+    """In the first layer " harp" finds the word of the block that says there is no harp."""
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=128,
+            intermediate_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            initializer_range=0.5 * 128**-0.5,
+            attn_implementation="eager",
+        )
+    )
+    backbone_text.prepare_lookups(model, tokenizer, seed=0)
+    words = [f"<|{name}:no|>" for name in facts.INSTRUMENTS]
+    for name in ("harp", "flute", "drums", "choir"):
+        ids = tokenizer.encode("".join(words) + f" {name}", add_special_tokens=False)
+        with torch.no_grad():
+            (weights,) = model(torch.tensor([ids]), output_attentions=True).attentions
+        to_words = weights[0, :2, -1, : len(words)].sum(0)
+        assert int(to_words.argmax()) == facts.INSTRUMENTS.index(name)
 
 
 def test_only_answers_and_prose_are_learnt(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -87,7 +120,7 @@ def test_block_words_start_beside_the_text_that_says_the_same(tokenizer: PreTrai
             vocab_size=len(tokenizer), hidden_size=64, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
         )
     )
-    backbone_text.relate_block_words(model, tokenizer, seed=0)
+    backbone_text.prepare_lookups(model, tokenizer, seed=0)
     table = torch.nn.functional.normalize(model.model.embed_tokens.weight.detach(), dim=-1)
     for digit in "0123456789":
         word = table[token_id(tokenizer, f"<|tens:{digit}|>")]

@@ -70,8 +70,23 @@ def test_a_held_out_sentence_is_never_said_in_training() -> None:
 def test_the_share_of_negated_questions_can_be_chosen(share: float) -> None:
     rng = random.Random(0)
     known = statements.known_from_facts(FACTS)
-    intents = {dialogue.random_turn(rng, known, negated=share).intent for _ in range(300)}
+    mix = dialogue.Mix(negated=share)
+    intents = {dialogue.random_turn(rng, known, mix=mix).intent for _ in range(300)}
     assert intents & {"has", "lacks"} == {"lacks" if share else "has"}
+
+
+def test_a_roll_call_says_of_each_instrument_whether_it_plays() -> None:
+    rng = random.Random(0)
+    known = statements.known_from_facts(FACTS)
+    for _ in range(200):
+        turn = dialogue.roll_call_turn(rng, known, held_out=False)
+        verdicts = dict(part.rsplit(" ", 1) for part in turn.answer[len("I checked: ") : -1].split(", "))
+        assert 2 <= len(verdicts) <= 4
+        assert all((verdict == "yes") == (name in (FACTS.instruments or ())) for name, verdict in verdicts.items())
+        for name in verdicts:
+            assert any(said in turn.question.lower() for said in SYNONYMS[name])
+    nothing = dialogue.roll_call_turn(rng, statements.known_from_facts(Facts()), held_out=False)
+    assert nothing.answer == "I cannot tell the instruments."
 
 
 def test_a_checked_key_mode_or_meter_is_confirmed_only_where_true() -> None:

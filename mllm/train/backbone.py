@@ -43,9 +43,9 @@ class BackboneConfig:
     """Width of the gated feed-forward."""
     context: int = 2048
     """Longest prompt in tokens."""
-    steps: int = 17000
+    steps: int = 13000
     """Optimiser steps."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
     """Peak learning rate, reached after 150 steps, then cosine."""
     save_every: int = 1000
     """Steps between checkpoints."""
