@@ -64,9 +64,9 @@ def test_like_tokens_attend_to_each_other_from_the_start(tokenizer: PreTrainedTo
             num_attention_heads=4,
             num_key_value_heads=4,
             initializer_range=0.5 * 128**-0.5,
-            attn_implementation="eager",
         )
     )
+    model.set_attn_implementation("eager")
     backbone_text.prepare_lookups(model, tokenizer, seed=0)
     words = [f"<|{name}:no|>" for name in facts.INSTRUMENTS]
     for name in ("harp", "flute", "drums", "choir"):
