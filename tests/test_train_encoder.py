@@ -307,7 +307,7 @@ def stems_of(folder: Path, count: int) -> Path:
     data = folder / "varied"
     (data / "stems").mkdir(parents=True)
     generator = np.random.default_rng(0)
-    lines = []
+    lines: list[dict[str, object]] = []
     for number in range(count):
         time = np.arange(int(SECONDS * RATE)) / RATE
         low = np.sin(2 * np.pi * 220 * time) * (1 + np.sin(2 * np.pi * 3 * time))
@@ -351,25 +351,28 @@ def test_stems_need_a_varied_build(store: Path, tmp_path: Path) -> None:
 
 def test_a_mixture_holds_its_stems_and_stays_in_range(stems: Path) -> None:
     store = StemStore(stems)
-    still = Mixing(drop_share=0.0, guest_share=0.0)
+    still = Mixing(drop_share=0.0, few_share=0.0, guest_share=0.0)
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        mel, labels, weights = mixed(store, store.clips[1], frames=100, rng=rng, mixing=still)
-        assert mel.shape == (100, frontend.MEL_BANDS)
+        mel, labels, weights, moments = mixed(store, store.clips[1], frames=104, rng=rng, mixing=still)
+        assert mel.shape == (104, frontend.MEL_BANDS)
         assert mel.dtype == labels.dtype == weights.dtype == np.float32
         assert mel.min() >= 0.0
         assert mel.max() <= 1.0
         assert np.flatnonzero(labels).tolist() == [0, 3]
         assert weights.all()
+        assert moments.shape == (13, len(INSTRUMENTS))
+        assert (moments.max(0) > 0.5).tolist() == labels.astype(bool).tolist()
 
 
 def test_a_stem_that_nobody_hears_is_not_judged(stems: Path) -> None:
     store = StemStore(stems)
     buried = dataclasses.replace(store.clips[1], gains_db=(-60.0, 0.0))
-    calm = Mixing(drop_share=0.0, guest_share=0.0, gain_db=0.1)
-    _, labels, weights = mixed(store, buried, frames=100, rng=np.random.default_rng(0), mixing=calm)
+    calm = Mixing(drop_share=0.0, few_share=0.0, guest_share=0.0, gain_db=0.1)
+    _, labels, weights, moments = mixed(store, buried, frames=104, rng=np.random.default_rng(0), mixing=calm)
     assert np.flatnonzero(labels).tolist() == [3]
     assert np.flatnonzero(weights == 0.0).tolist() == [0]
+    assert not moments[:, 0].any()
 
 
 def finishing(store: Path, stems: Path, output: Path, **changes: object) -> timbre.TimbreConfig:
@@ -393,9 +396,9 @@ def test_fitted_branches_tell_two_timbres_apart(store: Path, stems: Path, tmp_pa
     settings = finishing(store, stems, tmp_path / "out", stem_share=1.0, steps=60, batch_size=8, dropout=0.0)
     branches = timbre.Branches(dataclasses.replace(SMALL, patch_channels=4))
     timbre.fit(branches, timbre.Examples(settings), settings, dict)
-    mel, labels, _ = timbre.Examples(settings).batch(1000)
+    mel, labels, _, _ = timbre.Examples(settings).batch(1000)
     with torch.no_grad():
-        logits = branches(mel)[:, 3]
+        logits = branches(mel)[0][:, 3]
     assert logits[labels[:, 3] == 1].mean() > logits[labels[:, 3] == 0].mean() + 1.0
 
 

@@ -71,7 +71,7 @@ _BANDS_AT_THE_TOP = 4
 
 
 class PatchBranch(nn.Module):
-    """Instrument logits from mel levels, by convolutions over time and bands and a mean and a maximum over time.
+    """Instrument logits from mel levels: convolutions over time and bands, then a mean and a maximum over time.
 
     Args:
         channels: channels of the first convolution; the later ones have two, four and six times as many.
@@ -79,6 +79,7 @@ class PatchBranch(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.width = _PATCH_WIDTH
         sizes = (2, channels, 2 * channels, 4 * channels, 6 * channels)
         self.layers = nn.ModuleList(
             nn.Conv2d(before, after, 3 if index else 5, stride=(1 if index == 3 else 2, 2), padding=1 if index else 2)
@@ -94,16 +95,16 @@ class PatchBranch(nn.Module):
         return self.judge(self.listen(mel))
 
     def listen(self, mel: Tensor) -> Tensor:
-        """Mean and maximum over time of what was heard, (B, 512)."""
+        """What is heard at each time, (B, 256, frames / 8)."""
         hidden = torch.stack((4.0 * mel - 2.0, 8.0 * (mel - mel.mean(1, keepdim=True))), 1)  # (B, 2, frames, 64)
         hidden = hidden.contiguous(memory_format=torch.channels_last)
         for layer, norm in zip(self.layers, self.norms, strict=True):
             hidden = functional.relu(norm(layer(hidden)))
         frames = functional.relu(self.over_bands(hidden))[..., 0]  # (B, 256, frames / 8)
-        frames = frames + functional.relu(self.over_time(frames))
-        return torch.cat((frames.mean(2), frames.amax(2)), 1)
+        result: Tensor = frames + functional.relu(self.over_time(frames))
+        return result
 
     def judge(self, heard: Tensor) -> Tensor:
         """Logits (B, 17) of what `listen` gave."""
-        logits: Tensor = self.score(heard)
+        logits: Tensor = self.score(torch.cat((heard.mean(2), heard.amax(2)), 1))
         return logits

@@ -100,17 +100,19 @@ def predict(encoder: Encoder, sources: Sequence[tuple[FeatureStore, CachedClip]]
 
 
 def choose_thresholds(predictions: Predictions) -> tuple[float, ...]:
-    """The threshold of each instrument with the best F1, drawn towards the best common one where clips are few."""
-    candidates = np.round(np.arange(0.1, 0.91, 0.05), 2)
+    """The threshold of each instrument that is best for micro-F1, drawn towards the common one where clips are few.
+
+    Naming an instrument once more pays where the share of right names gained is above half the F1 that is reached.
+    """
+    candidates = np.round(np.arange(0.06, 0.91, 0.02), 2)
     labels = predictions.instrument_labels
     if not labels.any():
         return (0.5,) * len(INSTRUMENTS)
     heard = predictions.instruments[..., None] >= candidates  # (n, 17, candidates)
     hits, named, true = (heard & labels[..., None]).sum(0), heard.sum(0), labels.sum(0)
-    common = _best(candidates, 2 * hits.sum(0) / (named.sum(0) + true.sum()))
-    own = [
-        _best(candidates, 2 * hits[column] / np.maximum(1, named[column] + true[column])) for column in range(len(true))
-    ]
+    reached = 2 * hits.sum(0) / (named.sum(0) + true.sum())
+    common = _best(candidates, reached)
+    own = [_best(candidates, hits[column] - 0.5 * reached.max() * named[column]) for column in range(len(true))]
     weight = true / (true + _COMMON_WEIGHT)
     return tuple(float(value) for value in np.round(weight * np.array(own) + (1.0 - weight) * common, 3))
 

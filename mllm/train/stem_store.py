@@ -36,16 +36,18 @@ class Stems:
 
 
 class StemStore:
-    """Reads a store; all arrays are mapped, not loaded."""
+    """Reads a store; what was read stays in memory (0.4 MB a clip)."""
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
         self.clips = _listed(self.directory)
+        self._read: dict[str, np.ndarray] = {}
 
     def read(self, clip: Stems) -> np.ndarray:
         """Mel levels, uint8 (stems, frames, 64)."""
-        levels: np.ndarray = np.load(self.directory / f"{clip.id}.npy", mmap_mode="r")
-        return levels
+        if clip.id not in self._read:
+            self._read[clip.id] = np.load(self.directory / f"{clip.id}.npy")
+        return self._read[clip.id]
 
 
 def add_stems(data: str | Path, store: str | Path) -> int:

@@ -58,6 +58,8 @@ class TimbreConfig:
     """Folder of an encoder that this command finished: its thresholds are taken instead of being chosen."""
     without_font: str | None = None
     """Name of a sound font; clips that it plays in are left out of training."""
+    go_on: bool = False
+    """Whether the branches go on from their weights in `encoder`, if it has any, instead of from random ones."""
     steps: int = 3000
     """Steps of the learning-rate schedule."""
     minutes: float = 0.0
@@ -68,9 +70,9 @@ class TimbreConfig:
     """Steps between evaluations on the clips that thresholds are chosen on."""
     batch_size: int = 32
     """Examples a step."""
-    shortest_seconds: float = 6.0
+    shortest_seconds: float = 5.0
     """Shortest piece; all pieces of one step are equally long."""
-    longest_seconds: float = 12.0
+    longest_seconds: float = 10.0
     """Longest piece."""
     stem_share: float = 0.75
     """Share of examples that are mixtures of stems."""
@@ -93,18 +95,22 @@ class TimbreConfig:
 
 
 class Branches(nn.Module):
-    """What is fitted: both timbre branches, whose logits add up."""
+    """What is fitted: both timbre branches, whose logits add up; a head about each moment exists only here."""
 
     def __init__(self, config: cqt.Config) -> None:
         super().__init__()
         self.instruments = TimbreBranch(config.timbre_width)
         self.patches = PatchBranch(config.patch_channels)
+        self.moments = nn.Linear(self.patches.width, len(INSTRUMENTS))
 
-    def forward(self, mel: Tensor, dropout: float = 0.0) -> Tensor:
-        """Logits (B, 17) from levels (B, frames, 64); a share of inner channels is silenced while it trains."""
-        heard = functional.dropout(self.patches.listen(mel), dropout, self.training)
+    def forward(self, mel: Tensor, dropout: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Logits (B, 17) of the whole piece and (B, frames / 8, 17) of each moment from levels (B, frames, 64).
+
+        A share of inner channels is silenced while it trains.
+        """
+        heard = functional.dropout1d(self.patches.listen(mel), dropout, self.training)
         logits: Tensor = self.patches.judge(heard) + self.instruments(mel)
-        return logits
+        return logits, self.moments(heard.transpose(1, 2))
 
 
 class Examples:
@@ -130,24 +136,24 @@ class Examples:
         if not self.whole and not self.stems:
             raise ConfigError(f"no clips are cached in {', '.join(settings.stores)}; run the cache command first")
 
-    def batch(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Mel levels (B, frames, 64), instruments (B, 17) and their weights (B, 17)."""
+    def batch(self, number: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Mel levels (B, frames, 64), instruments (B, 17), weights (B, 17), shares of moments (B, frames / 8, 17)."""
         settings = self.settings
         rng = np.random.default_rng((settings.seed, number))
         seconds = rng.uniform(settings.shortest_seconds, settings.longest_seconds)
         slots = frontend.SLOTS_PER_FRAME * max(1, round(seconds / _PIECE_STEP_SECONDS))
         rows = [self._example(slots, rng) for _ in range(settings.batch_size)]
-        mel, labels, weights = (torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True))
-        return mel, labels, weights
+        mel, labels, weights, moments = (torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True))
+        return mel, labels, weights, moments
 
-    def _example(self, slots: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _example(self, slots: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         if self.stems and (not self.whole or rng.random() < self.settings.stem_share):
             stems, clip = self.stems[int(rng.integers(len(self.stems)))]
             return mixed(stems, clip, frames=slots * frontend.MEL_PER_SLOT, rng=rng, mixing=self.settings.mixing)
         store, whole = self.whole[int(rng.integers(len(self.whole)))]
         made = example(store, whole, slots=slots, rng=rng, augmentation=self.settings.augmentation)
         mel = made["features"][:, frontend.CQT_BINS :].reshape(-1, frontend.MEL_BANDS)
-        return mel, made["instruments"], np.ones(len(INSTRUMENTS), np.float32)
+        return mel, made["instruments"], np.ones(len(INSTRUMENTS), np.float32), made["frame_instruments"]
 
 
 def _ids_with_font(settings: TimbreConfig, store: FeatureStore) -> set[str]:
@@ -176,9 +182,10 @@ def fit(branches: Branches, examples: Examples, settings: TimbreConfig, assess: 
         warm = min(1.0, (step + 1) / _WARMUP_STEPS)
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * share))
-        mel, labels, weights = examples.batch(step)
-        logits = branches(mel, settings.dropout)
+        mel, labels, weights, moments = examples.batch(step)
+        logits, moment_logits = branches(mel, settings.dropout)
         loss = functional.binary_cross_entropy_with_logits(logits, labels, weights)
+        loss = loss + functional.binary_cross_entropy_with_logits(moment_logits, moments, weights[:, None])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(branches.parameters(), 5.0)
@@ -241,12 +248,15 @@ def finish(settings: TimbreConfig) -> dict[str, float]:
     """
     torch.manual_seed(settings.seed)
     encoder = _with_patches(cqt.Encoder.from_pretrained(settings.encoder), settings.patch_channels)
+    assert encoder.patches is not None
     branches = Branches(encoder.config)
+    if settings.go_on:
+        branches.instruments.load_state_dict(encoder.instruments.state_dict())
+        branches.patches.load_state_dict(encoder.patches.state_dict())
     examples = Examples(settings)
     chosen_on = _chosen_on(settings)
     fit(branches, examples, settings, lambda: assess(branches, chosen_on))
     encoder.instruments.load_state_dict(branches.instruments.state_dict())
-    assert encoder.patches is not None
     encoder.patches.load_state_dict(branches.patches.state_dict())
     if settings.thresholds_of is None:
         thresholds = encoder_metrics.choose_thresholds(encoder_metrics.predict(encoder, chosen_on))
@@ -265,7 +275,9 @@ def finish(settings: TimbreConfig) -> dict[str, float]:
 
 
 def _with_patches(encoder: cqt.Encoder, channels: int) -> cqt.Encoder:
-    """The same encoder with a fresh patch branch."""
+    """The same encoder with a patch branch of so many channels, a fresh one where it has none or another."""
+    if encoder.config.patch_channels == channels:
+        return encoder
     wider = cqt.Encoder(dataclasses.replace(encoder.config, patch_channels=channels)).eval()
     missing, unexpected = wider.load_state_dict(
         {name: tensor for name, tensor in encoder.state_dict().items() if not name.startswith("patches.")}, strict=False
@@ -286,7 +298,7 @@ def _chosen_on(settings: TimbreConfig) -> list[tuple[FeatureStore, CachedClip]]:
 def assess(branches: Branches, sources: Sequence[tuple[FeatureStore, CachedClip]]) -> dict[str, float]:
     """Micro-F1 at the best common threshold, that threshold, and the mean average precision of the instruments."""
     window = int(30.0 * frontend.SLOTS_PER_SECOND)
-    rows = [branches(levels[None])[0].sigmoid().numpy() for levels in _mel_of(sources, window)]
+    rows = [branches(levels[None])[0][0].sigmoid().numpy() for levels in _mel_of(sources, window)]
     return encoder_metrics.instrument_scores(np.array(rows), encoder_metrics.labels_of([clip for _, clip in sources]))
 
 
