@@ -95,9 +95,10 @@ def collate(batches: Sequence[Sequence[Example]], pad_id: int) -> dict[str, Any]
 class AdapterTrainer(Trainer):
     """`Trainer` with the loss on words beside the answers'."""
 
-    def __init__(self, config: AdapterTrainingConfig, **arguments: Any) -> None:
+    def __init__(self, config: AdapterTrainingConfig, word_weights: Tensor | None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._config = config
+        self._word_weights = word_weights
 
     def compute_loss(
         self,
@@ -112,7 +113,9 @@ class AdapterTrainer(Trainer):
         if not hasattr(model.audio_adapter, "token_logits"):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         logits = word_logits(model, inputs.pop("audio_features"))
-        loss = functional.cross_entropy(torch.cat(logits).float(), words, ignore_index=IGNORE_INDEX)
+        loss = functional.cross_entropy(
+            torch.cat(logits).float(), words, weight=self._word_weights, ignore_index=IGNORE_INDEX
+        )
         if self.state.global_step < self._config.word_steps:
             return (loss, {}) if return_outputs else loss
         anchors = model.audio_adapter.anchors
@@ -136,9 +139,21 @@ def word_logits(model: MusicLLMForConditionalGeneration, features: Sequence[Tens
 
 
 def train(
-    model: MusicLLMForConditionalGeneration, config: AdapterTrainingConfig, examples: Examples, *, pad_id: int
+    model: MusicLLMForConditionalGeneration,
+    config: AdapterTrainingConfig,
+    examples: Examples,
+    *,
+    pad_id: int,
+    word_weights: Tensor | None = None,
 ) -> Mapping[str, float]:
     """Trains the adapter in place, or resumes from the last checkpoint in `config.output`.
+
+    Args:
+        model: from `checkpoint.assemble`.
+        config: the schedule.
+        examples: gives the batch of each step.
+        pad_id: token that fills up prompts.
+        word_weights: weights (K,) of the words of the lexicon in their loss; None weighs all alike.
 
     Returns:
         The Trainer's metrics, `train_loss` and `train_runtime` among them.
@@ -154,6 +169,7 @@ def train(
     )
     trainer = AdapterTrainer(
         config,
+        word_weights,
         model=model,
         args=settings,
         train_dataset=_Steps(examples, config.steps),
