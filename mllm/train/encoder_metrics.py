@@ -17,8 +17,9 @@ from mllm.facts import INSTRUMENTS, TEMPO_CLASSES_BPM
 from mllm.train.feature_store import CachedClip, FeatureStore
 
 TEMPO_TOLERANCE = 0.04
-_COMMON_WEIGHT = 20.0
-"""Clips with an instrument at which its own best threshold weighs as much as the common one."""
+_COMMON_WEIGHT = 100.0
+"""Clips with an instrument at which its own best threshold weighs as much as the common one: what is best for one sound
+font is little better than chance for the next."""
 _OCTAVES = (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
 
 
