@@ -76,6 +76,8 @@ class TextConfig:
     """Share of rows that are prose."""
     steps: int = 13000
     """Batches before the data ends."""
+    curriculum: bool = True
+    """Whether lookups and presence are taught before negation; off, everything is asked from the first batch."""
     seed: int = 1
     """Seed of the text."""
 
@@ -230,7 +232,7 @@ class Conversations(torch.utils.data.IterableDataset[list[dict[str, list[int]]]]
 
     def mix(self, step: int) -> dialogue.Mix:
         """What is asked at a step, between the corners of `CURRICULUM`."""
-        done = step / max(1, self._config.steps)
+        done = step / max(1, self._config.steps) if self._config.curriculum else 1.0
         for (start, before), (end, after) in itertools.pairwise(CURRICULUM):
             if done < end:
                 share = (done - start) / (end - start)

@@ -1,8 +1,9 @@
 """Pre-trains the compact reference backbone on text and reads its gate.
 
-    python scripts/train_backbone.py --train.output runs/backbone --text.prose books.jsonl.gz
+    python scripts/train_backbone.py --train_settings.output runs/backbone --text.prose books.jsonl.gz
 
-Resumes from the last checkpoint in `--train.output`. Exit status 1 if the gate is not passed.
+Resumes from the last checkpoint in `--train_settings.output`; `--train_settings.start DIR` goes on from a finished
+backbone with a new schedule. Exit status 1 if the gate is not passed.
 """
 
 from __future__ import annotations
@@ -28,10 +29,12 @@ def run(train_settings: BackboneConfig, text: TextConfig = TextConfig(), gate_qu
         text: what it is trained on.
         gate_questions: questions of the final gate.
     """
-    text = dataclasses.replace(text, steps=train_settings.steps)
+    text = dataclasses.replace(text, steps=train_settings.steps, curriculum=train_settings.start is None)
     prose = backbone_text.read_prose(text.prose) if text.prose is not None else ""
     saved = train_settings.output / "tokenizer"
-    if not saved.exists():
+    if train_settings.start is not None:
+        PreTrainedTokenizerFast.from_pretrained(train_settings.start).save_pretrained(saved)
+    elif not saved.exists():
         backbone_text.train_tokenizer(text, prose).save_pretrained(saved)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(saved)
     pad_id = int(tokenizer.pad_token_id)

@@ -156,6 +156,11 @@ def test_training_resumes_and_writes_bfloat16(tmp_path: Path, tokenizer: PreTrai
     run(4, tmp_path / "resumed")
     assert (tmp_path / "resumed" / "checkpoint-4").is_dir()
     final = tmp_path / "resumed" / "final"
+    further = BackboneConfig(output=tmp_path / "further", start=final, steps=1, learning_rate=0.0, save_every=2)
+    train(further, tokenizer, Conversations(text, tokenizer, PROSE), lambda rows: backbone_text.pad(rows, 0))
+    first, second = (load_file(folder / "model.safetensors") for folder in (final, tmp_path / "further" / "final"))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
     assert {tensor.dtype for tensor in load_file(final / "model.safetensors").values()} == {torch.bfloat16}
     assert LlamaForCausalLM.from_pretrained(final).config.vocab_size == len(tokenizer)
     assert len(PreTrainedTokenizerFast.from_pretrained(tmp_path / "resumed" / "final")) == len(tokenizer)

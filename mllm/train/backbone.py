@@ -33,6 +33,8 @@ class BackboneConfig:
 
     output: Path
     """Directory for checkpoints and, in `final/`, the result."""
+    start: Path | None = None
+    """Directory of a backbone (`final/` of an earlier run) to go on from; sizes and tokenizer are then its own."""
     hidden_size: int = 128
     """Model width."""
     layers: int = 4
@@ -89,6 +91,25 @@ class _AnswerTrainer(Trainer):
         return (loss, {}) if return_outputs else loss
 
 
+def _new_model(config: BackboneConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=config.hidden_size,
+            intermediate_size=config.intermediate_size,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.heads,
+            max_position_embeddings=config.context,
+            tie_word_embeddings=True,
+            initializer_range=0.5 * config.hidden_size**-0.5,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
 def train(
     config: BackboneConfig,
     tokenizer: PreTrainedTokenizerFast,
@@ -105,28 +126,16 @@ def train(
         batches: yields one ready batch an item.
         collate: turns a list of one item into tensors `input_ids`, `labels`, `attention_mask`, each (B, S).
         callbacks: added to the Trainer.
-        prepare: changes the first weights before training.
+        prepare: changes the first weights before training; not called where `config.start` gives them.
     """
     config.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=config.hidden_size,
-            intermediate_size=config.intermediate_size,
-            num_hidden_layers=config.layers,
-            num_attention_heads=config.heads,
-            num_key_value_heads=config.heads,
-            max_position_embeddings=config.context,
-            tie_word_embeddings=True,
-            initializer_range=0.5 * config.hidden_size**-0.5,
-            bos_token_id=None,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
-    if prepare is not None:
-        prepare(model)
+    if config.start is not None:
+        model = LlamaForCausalLM.from_pretrained(config.start, dtype=torch.float32)
+    else:
+        model = _new_model(config, tokenizer)
+        if prepare is not None:
+            prepare(model)
     settings = arguments.for_ready_batches(
         config.output,
         steps=config.steps,
