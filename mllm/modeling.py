@@ -252,12 +252,7 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
         parts = contract.verify_parts(config, directory, elsewhere=frozen)
         language_model = contract.load_backbone(parts["backbone"], dtype=dtype, **options)
         contract.check_text_config(config.text_config, language_model.config, parts["backbone"])
-        encoder = contract.load_encoder(config.audio_encoder["name"], parts["audio_encoder"])
-        if encoder.config != config.encoder_config:
-            raise CheckpointError(
-                f"audio_encoder in the checkpoint is {config.encoder_config}, "
-                f"but the encoder in {parts['audio_encoder']} is {encoder.config}"
-            )
+        encoder = contract.load_stated_encoder(config, parts["audio_encoder"])
         try:
             model = cls(config, language_model, encoder)
         except ConfigError as error:
@@ -305,10 +300,9 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
     def _generation_defaults(self) -> Any:
         """The backbone's own defaults; a placeholder is never an answer."""
         defaults = copy.deepcopy(self.language_model.generation_config)
-        reserved = {self.config.audio_token_id, self.config.item_token_id}
-        known = {token for token in reserved if token is not None and token < self.config.text_config.vocab_size}
-        if known:
-            defaults.suppress_tokens = sorted(known | set(defaults.suppress_tokens or ()))
+        reserved = self.config.reserved_token_ids
+        if reserved:
+            defaults.suppress_tokens = sorted({*reserved, *(defaults.suppress_tokens or ())})
         return defaults
 
 
