@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from vllm.config import VllmConfig
     from vllm.renderers.params import ChatParams
 
+CHANGE_THE_PROMPT = ("tools", "documents", "continue_final_message", "chat_template")
+"""What a request may ask of a chat template, and ours does not offer."""
+
 
 class MusicLLMRenderer(BaseRenderer[HfTokenizer]):
     """Makes prompts of conversations."""
@@ -66,7 +69,7 @@ class MusicLLMRenderer(BaseRenderer[HfTokenizer]):
             raise VLLMValidationError(str(error), parameter="messages") from error
         rendered = TokensPrompt(prompt_token_ids=list(prompt.input_ids))
         if audios:
-            rendered["multi_modal_data"] = {"audio": audios}  # type: ignore[typeddict-item]
+            rendered["multi_modal_data"] = {"audio": audios}
         said = [{"role": message.role, "content": _words(message)} for message in parsed]
         return said, rendered
 
@@ -89,16 +92,15 @@ class MusicLLMRenderer(BaseRenderer[HfTokenizer]):
 
 
 def _speaks_next(params: ChatParams) -> bool:
-    """Whether the assistant speaks next; everything else that a request may say of the template is refused."""
-    settings = {key: value for key, value in params.chat_template_kwargs.items() if value}
-    speaks_next = params.chat_template_kwargs.get("add_generation_prompt", True)
-    settings.pop("add_generation_prompt", None)
-    settings.pop("tokenize", None)
-    if params.chat_template is not None:
-        settings["chat_template"] = params.chat_template
-    if settings:
-        raise MessageError(f"{', '.join(settings)}: this model's chat template is fixed and knows none; leave it out")
-    return bool(speaks_next)
+    """Whether the assistant speaks next; a request that would change the template is refused.
+
+    vLLM hands over other settings with every request, which templates that do not know them pass over.
+    """
+    asked = {**params.chat_template_kwargs, "chat_template": params.chat_template}
+    wrong = [name for name in CHANGE_THE_PROMPT if asked.get(name)]
+    if wrong:
+        raise MessageError(f"{', '.join(wrong)}: this model's chat template is fixed and knows none; leave it out")
+    return bool(asked.get("add_generation_prompt", True))
 
 
 def _without_nulls(value: Any) -> Any:

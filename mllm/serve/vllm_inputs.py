@@ -95,7 +95,8 @@ class MusicLLMProcessingInfo(BaseProcessingInfo):
 
     def get_hf_config(self) -> MusicLLMConfig:
         """The model's configuration."""
-        return self.ctx.get_hf_config(MusicLLMConfig)
+        config: MusicLLMConfig = self.ctx.get_hf_config(MusicLLMConfig)
+        return config
 
     def get_hf_processor(self, **kwargs: object) -> MusicLLMProcessor:
         """The checkpoint's processor, checked against its contract; it takes no options."""
@@ -142,7 +143,7 @@ class MusicLLMDummyInputs(BaseDummyInputsBuilder[MusicLLMProcessingInfo]):
 
     def get_dummy_text(self, mm_counts: Mapping[str, int]) -> str:
         """One placeholder a recording."""
-        return self.info.get_hf_config().audio_token * mm_counts.get("audio", 0)
+        return str(self.info.get_hf_config().audio_token) * mm_counts.get("audio", 0)
 
     def get_dummy_mm_data(
         self,

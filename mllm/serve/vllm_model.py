@@ -39,6 +39,8 @@ _FROM_BACKBONE = "backbone/"
 class MusicLLMForConditionalGeneration(Hearing, nn.Module, SupportsMultiModal, SupportsPP):
     """A causal language model that hears, for vLLM."""
 
+    reserved_token_ids: Tensor
+
     @classmethod
     def get_placeholder_str(cls, modality: str, i: int) -> str | None:  # noqa: ARG003
         """No text stands for a recording: prompts are made by `mllm.serve.vllm_chat`."""
@@ -51,7 +53,7 @@ class MusicLLMForConditionalGeneration(Hearing, nn.Module, SupportsMultiModal, S
         self._checkpoint = contract.find_checkpoint(model_config.model, revision=model_config.revision)
         with set_default_torch_dtype(torch.float32):
             self.build_hearing(self.config)
-        with self._mark_language_model(vllm_config):
+        with self._mark_language_model(vllm_config):  # type: ignore[operator]  # of vLLM, which mypy does not see
             self.language_model = init_vllm_registered_model(
                 vllm_config=vllm_config,
                 hf_config=self.config.text_config,
@@ -60,7 +62,6 @@ class MusicLLMForConditionalGeneration(Hearing, nn.Module, SupportsMultiModal, S
         self.make_empty_intermediate_tensors = self.language_model.make_empty_intermediate_tensors
         reserved = torch.tensor(self.config.reserved_token_ids, dtype=torch.long)
         self.register_buffer("reserved_token_ids", reserved, persistent=False)
-        self.reserved_token_ids: Int[Tensor, " reserved"]
 
     def embed_multimodal(
         self,
