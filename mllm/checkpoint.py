@@ -73,6 +73,26 @@ def load(
     """
     directory = contract.find_checkpoint(id_or_path, revision=revision)
     config = contract.read_config(directory)
+    processor = open_processor(directory, config)
+    place = torch.device(device)
+    if dtype is None:
+        dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
+    model = MusicLLMForConditionalGeneration.from_pretrained(directory, config=config, dtype=dtype, frozen=frozen)
+    module: nn.Module = model
+    module.to(place)
+    return model, processor
+
+
+def open_processor(directory: Path, config: MusicLLMConfig) -> MusicLLMProcessor:
+    """Open the processor of a checkpoint, checked against the contract; reads no weights.
+
+    Args:
+        directory: of the checkpoint.
+        config: of the checkpoint.
+
+    Raises:
+        CheckpointError: if it cannot be opened, or its settings or chat template are not those of `config`.
+    """
     try:
         processor = MusicLLMProcessor.from_pretrained(directory)
     except (ConfigError, OSError, ValueError, KeyError, TypeError) as error:
@@ -84,13 +104,7 @@ def load(
             f"the chat template in {directory} is not the one that the checkpoint was trained with: "
             f"expected sha256 {config.chat_template_sha256}, found {found}"
         )
-    place = torch.device(device)
-    if dtype is None:
-        dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
-    model = MusicLLMForConditionalGeneration.from_pretrained(directory, config=config, dtype=dtype, frozen=frozen)
-    module: nn.Module = model
-    module.to(place)
-    return model, processor
+    return processor
 
 
 def save(

@@ -119,6 +119,12 @@ class MusicLLMConfig(PreTrainedConfig):
         """The adapter's `Config`, built from the settings under `audio_adapter`."""
         return self._plug_in_config("audio_adapter")
 
+    @property
+    def reserved_token_ids(self) -> tuple[int, ...]:
+        """The placeholders that the backbone has an id for, in order; none of them is ever an answer."""
+        ids = {self.audio_token_id, self.item_token_id}
+        return tuple(sorted(one for one in ids if one is not None and one < self.text_config.vocab_size))
+
     def num_soft_tokens(self, num_samples: int) -> int:
         """Soft tokens of one window of `num_samples` samples; needs no weights."""
         encoder = self.encoder_config

@@ -185,6 +185,21 @@ def load_encoder(name: str, directory: Path) -> Any:
         raise CheckpointError(f"the encoder in {directory} cannot be opened: {error}") from error
 
 
+def load_stated_encoder(config: MusicLLMConfig, directory: Path) -> Any:
+    """Open the audio encoder that lies in `directory`, if its settings are those that the checkpoint states.
+
+    Raises:
+        CheckpointError: if its files are absent or do not fit, or its settings are others.
+    """
+    encoder = load_encoder(config.audio_encoder["name"], directory)
+    if encoder.config != config.encoder_config:
+        raise CheckpointError(
+            f"audio_encoder in the checkpoint is {config.encoder_config}, "
+            f"but the encoder in {directory} is {encoder.config}"
+        )
+    return encoder
+
+
 def check_text_config(stated: PreTrainedConfig, found: PreTrainedConfig, directory: Path) -> None:
     """Compare what a checkpoint states of its backbone with the backbone's own configuration.
 

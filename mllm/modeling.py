@@ -20,19 +20,17 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from mllm import contract
 from mllm.configuration import MusicLLMConfig
 from mllm.errors import CheckpointError, ConfigError, PromptError
-from mllm.layer_mix import LayerMix
+from mllm.hearing import TRAINED_PARTS, Hearing
 from mllm.strict_io import read_tensors, write_json, write_tensors
-from mllm.window_batches import by_equal_shape, repeat_by_row
+from mllm.window_batches import repeat_by_row
 
-TRAINED_PARTS = ("layer_mix", "audio_adapter")
-"""Attributes of the model that are trained and saved; every other part stays as it was loaded."""
 WEIGHTS_NAME = "adapter_model.safetensors"
 INDEX_NAME = "model.safetensors.index.json"
 """Tells transformers' Trainer, when it resumes, that the weights to load are those in `WEIGHTS_NAME`."""
 AUDIO_INPUTS = ("audio_waveforms", "audio_features", "audio_embeds")
 
 
-class MusicLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
+class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin):
     """A causal language model that hears; see `forward`.
 
     Args:
@@ -47,8 +45,6 @@ class MusicLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     config_class = MusicLLMConfig
     config: MusicLLMConfig
     language_model: Any
-    audio_encoder: Any
-    audio_adapter: Any
     if TYPE_CHECKING:
         # transformers types the receiver of `generate` as a protocol that is not met by its own models.
         generate: Any
@@ -69,20 +65,9 @@ class MusicLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         super().__init__(config)
         if language_model is None:
             language_model = AutoModelForCausalLM.from_config(config.text_config)
-        if audio_encoder is None:
-            audio_encoder = config.encoder_module.Encoder(config.encoder_config)
         config.text_config = language_model.config
         self.language_model = language_model
-        self.audio_encoder = audio_encoder
-        layers = audio_encoder.num_layers
-        self.layer_mix = LayerMix(layers) if config.layer_mix and layers > 1 else None
-        self.audio_adapter = config.adapter_module.Adapter(
-            config.adapter_config,
-            input_width=self.audio_encoder.width,
-            output_width=config.text_config.hidden_size,
-            frames_per_second=self.audio_encoder.frames_per_second,
-        )
-        self._agree_on_rates()
+        self.build_hearing(config, audio_encoder)
         self.generation_config = self._generation_defaults()
         self.post_init()  # type: ignore[no-untyped-call]
         self._keys_to_ignore_on_save = set(self.state_dict()) - set(self.trained_parts().state_dict())
@@ -90,11 +75,6 @@ class MusicLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def init_weights(self) -> None:
         """Nothing: every part has set its own weights, and one that was loaded must keep them."""
-
-    def trained_parts(self) -> nn.ModuleDict:
-        """The parts that are trained and saved, under the names that their tensors have in a checkpoint."""
-        parts = {name: getattr(self, name) for name in TRAINED_PARTS}
-        return nn.ModuleDict({name: part for name, part in parts.items() if part is not None})
 
     def freeze(self) -> None:
         """Make exactly `TRAINED_PARTS` trainable: the one place that decides it."""
@@ -126,22 +106,6 @@ class MusicLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """The backbone's output layer."""
         layer: nn.Module | None = self.language_model.get_output_embeddings()
         return layer
-
-    @torch.no_grad()
-    def encode_audio(
-        self, waveforms: Sequence[Float[Tensor, " samples"]]
-    ) -> list[Float[Tensor, "layers frames encoder_width"]]:
-        """Hidden states of the frozen encoder for each window, mono at `config.sample_rate_hz`, in the order given."""
-        weight = next(self.audio_encoder.parameters(), None)
-        place = torch.empty(0) if weight is None else weight
-        return by_equal_shape([waveform.to(place.device, place.dtype) for waveform in waveforms], self.audio_encoder)
-
-    def soft_tokens(
-        self, features: Sequence[Float[Tensor, "layers frames encoder_width"]]
-    ) -> list[Float[Tensor, "tokens width"]]:
-        """Soft tokens for each window's features, in the order given; gradients reach the trained parts."""
-        weight = next(self.audio_adapter.parameters())
-        return by_equal_shape([states.to(weight.device, weight.dtype) for states in features], self._adapt)
 
     def forward(
         self,
@@ -288,12 +252,7 @@ class MusicLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         parts = contract.verify_parts(config, directory, elsewhere=frozen)
         language_model = contract.load_backbone(parts["backbone"], dtype=dtype, **options)
         contract.check_text_config(config.text_config, language_model.config, parts["backbone"])
-        encoder = contract.load_encoder(config.audio_encoder["name"], parts["audio_encoder"])
-        if encoder.config != config.encoder_config:
-            raise CheckpointError(
-                f"audio_encoder in the checkpoint is {config.encoder_config}, "
-                f"but the encoder in {parts['audio_encoder']} is {encoder.config}"
-            )
+        encoder = contract.load_stated_encoder(config, parts["audio_encoder"])
         try:
             model = cls(config, language_model, encoder)
         except ConfigError as error:
@@ -308,12 +267,6 @@ class MusicLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 module.to(language_model.device)
         model.train(False)
         return model
-
-    def _adapt(self, states: Tensor) -> Tensor:
-        """Frames of equal length to soft tokens: (B, L, T, D) -> (B, N, H)."""
-        frames = states[:, -1] if self.layer_mix is None else self.layer_mix(states)  # (B, T, D)
-        tokens: Tensor = self.audio_adapter(frames)
-        return tokens
 
     def _soft_tokens_of(
         self,
@@ -344,25 +297,12 @@ class MusicLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         soft = torch.cat([tokens.to(token_embeds.device, token_embeds.dtype) for tokens in embeds])  # (N, H)
         return token_embeds.masked_scatter(is_place[..., None], soft)
 
-    def _agree_on_rates(self) -> None:
-        found = {
-            "sample_rate_hz": self.audio_encoder.sample_rate_hz,
-            "frames_per_second": self.audio_encoder.frames_per_second,
-            "tokens_per_second": self.config.adapter_config.tokens_per_second,
-        }
-        for key, value in found.items():
-            stated = getattr(self.config, key)
-            if stated is not None and abs(stated - value) > 1e-6 * value:
-                raise ConfigError(f"{key} is {stated} in the configuration, but the part runs at {value}")
-            setattr(self.config, key, value)
-
     def _generation_defaults(self) -> Any:
         """The backbone's own defaults; a placeholder is never an answer."""
         defaults = copy.deepcopy(self.language_model.generation_config)
-        reserved = {self.config.audio_token_id, self.config.item_token_id}
-        known = {token for token in reserved if token is not None and token < self.config.text_config.vocab_size}
-        if known:
-            defaults.suppress_tokens = sorted(known | set(defaults.suppress_tokens or ()))
+        reserved = self.config.reserved_token_ids
+        if reserved:
+            defaults.suppress_tokens = sorted({*reserved, *(defaults.suppress_tokens or ())})
         return defaults
 
 

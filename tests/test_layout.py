@@ -18,7 +18,14 @@ DATA_FOLDERS = {"mllm.data", "mllm.schema", "mllm.reference"}
 
 # What a file may not import, by the place of the file. The model joins audio, encoders and adapters, which know
 # nothing of each other; training, serving, commands and evaluation use the model.
-MODEL = ("mllm.configuration", "mllm.modeling", "mllm.checkpoint", "mllm.processing", "mllm.listener")
+MODEL = (
+    "mllm.configuration",
+    "mllm.hearing",
+    "mllm.modeling",
+    "mllm.checkpoint",
+    "mllm.processing",
+    "mllm.listener",
+)
 USERS = ("mllm.train", "mllm.commands", "mllm.cli", "mllm.serve", "mllm.recommend", "mllm.eval", "mllm.instruct_data")
 HEARING = ("mllm.audio", "mllm.decode")
 TEXT = ("mllm.messages", "mllm.prompt")
@@ -33,13 +40,17 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "mllm.encoders": (*HEARING, *TEXT, *MODEL, *USERS, "mllm.adapters"),
     "mllm.adapters": (*HEARING, *TEXT, *MODEL, *USERS, "mllm.encoders"),
     "mllm.configuration": (*HEARING, *USERS),
+    "mllm.hearing": (*HEARING, *TEXT, *USERS, "mllm.modeling", "mllm.checkpoint", "mllm.processing", "mllm.listener"),
     "mllm.modeling": USERS,
     "mllm.checkpoint": USERS,
     "mllm.processing": USERS,
     "mllm.listener": USERS,
-    "mllm.train": ("mllm.commands", "mllm.cli"),
-    "mllm.instruct_data": ("mllm.commands", "mllm.cli", "mllm.eval"),
-    "mllm.eval": ("mllm.commands", "mllm.cli", "mllm.train"),
+    "mllm.commands": ("mllm.serve",),
+    "mllm.cli": ("mllm.serve",),
+    "mllm.serve": ("mllm.commands", "mllm.cli", "mllm.train", "mllm.eval", "mllm.instruct_data"),
+    "mllm.train": ("mllm.commands", "mllm.cli", "mllm.serve"),
+    "mllm.instruct_data": ("mllm.commands", "mllm.cli", "mllm.eval", "mllm.serve"),
+    "mllm.eval": ("mllm.commands", "mllm.cli", "mllm.train", "mllm.serve"),
 }
 
 

@@ -23,8 +23,18 @@ WINDOW_SECONDS = 5.0
 _ENCODER = Path(__file__).parent / "data" / "tiny" / "encoder_mert.json"
 
 
-def write_checkpoint(directory: Path, tokenizer: PreTrainedTokenizerFast, *, seed: int = 3) -> Path:
-    """Two soft tokens a second, windows of 5 s, 3 windows at most; the answers mean nothing."""
+def write_checkpoint(
+    directory: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    seed: int = 3,
+    audio_token_id: int | None = None,
+    head_dim: int = 8,
+) -> Path:
+    """Two soft tokens a second, windows of 5 s, 3 windows at most; the answers mean nothing.
+
+    `audio_token_id` may lie past the vocabulary, as for a backbone that knows no audio; None: the tokenizer's own.
+    """
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -32,6 +42,7 @@ def write_checkpoint(directory: Path, tokenizer: PreTrainedTokenizerFast, *, see
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=4,
+        head_dim=head_dim,
         max_position_embeddings=CONTEXT_TOKENS,
         initializer_range=0.4,  # so that the answer depends on what is heard
         pad_token_id=tokenizer.pad_token_id,
@@ -51,7 +62,7 @@ def write_checkpoint(directory: Path, tokenizer: PreTrainedTokenizerFast, *, see
         adapter={"name": "mlp", "tokens_per_second": 2.0},
         seed=seed,
         audio_token="<|audio_token|>",
-        audio_token_id=vocabulary["<|audio_token|>"],
+        audio_token_id=vocabulary["<|audio_token|>"] if audio_token_id is None else audio_token_id,
         audio_start="<|audio|>",
         audio_end="<|/audio|>",
         item_token="<|item|>",

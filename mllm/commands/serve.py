@@ -1,0 +1,93 @@
+"""`mllm serve [MODEL]`: vLLM's own OpenAI server, with our model in it.
+
+In: parsed options. Out: this process becomes the server, which says on standard error when it is ready. Knows how the
+server is started, not how it works.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import sys
+
+from jsonargparse import ArgumentParser, Namespace
+from jsonargparse.typing import restricted_number_type
+
+from mllm.commands import _shared
+from mllm.errors import ConfigError
+
+SUMMARY = "answer over HTTP, through vLLM's OpenAI-compatible server"
+USAGE = "[MODEL] [--port N] [--host ADDRESS] [-- OPTIONS OF VLLM]"
+
+SERVER = "vllm.entrypoints.openai.api_server"
+MODEL_NAME = "mllm"
+"""What a request may call the model; the directory of the checkpoint is its other name."""
+MOST_AUDIOS = 8
+"""Recordings in one request, unless `--limit-mm-per-prompt` says otherwise."""
+ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
+"""Unless set otherwise: nothing is reported to anybody; on a CPU the cache takes 1 GiB instead of nearly all memory."""
+
+Port = restricted_number_type("Port", int, [(">=", 1), ("<=", 65535)])
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="MODEL",
+        help="directory or name of a checkpoint (default: the reference checkpoint)",
+    )
+    parser.add_argument("--port", type=Port, default=8000, help="where it listens (default: 8000)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address it listens on (default: 127.0.0.1, this machine only)"
+    )
+
+
+def run(options: Namespace) -> int:
+    """Become the server; what stands behind `--` is handed to it.
+
+    Raises:
+        ConfigError: vLLM is not installed.
+        CheckpointError: there is no such checkpoint.
+    """
+    if importlib.util.find_spec("vllm") is None:
+        raise ConfigError(
+            "serving needs vLLM, which is not installed; where there is a GPU: pip install 'mllm-music[serve]', "
+            "where there is none: make install-serve"
+        )
+    named = bool(options.words) and not options.words[0].startswith("-")
+    model, others = (options.words[0], options.words[1:]) if named else (None, options.words)
+    if others and not others[0].startswith("-"):
+        raise ConfigError(f"{others[0]!r} was given beside {model!r}; expected one checkpoint: mllm serve [MODEL]")
+    directory = _checkpoint(model)
+    words = ["--model", directory, "--served-model-name", MODEL_NAME, directory]
+    words += ["--host", options.host, "--port", str(options.port)]
+    words += ["--limit-mm-per-prompt", f'{{"audio": {MOST_AUDIOS}}}']
+    if _is_for_cpu():
+        words += ["--dtype", "float32", "--enforce-eager"]
+    sys.stdout.flush()
+    environment = {**ENVIRONMENT, **os.environ}
+    os.execve(sys.executable, [sys.executable, "-m", SERVER, *words, *others], environment)  # noqa: S606 (no shell)
+
+
+def _checkpoint(model: str | None) -> str:
+    """The directory of a checkpoint, or its name on the hub, once its settings can be read."""
+    _shared.quiet_libraries()
+    with _shared.progress("looking for the model"):
+        from mllm import contract
+        from mllm.listener import find_model
+
+        found = find_model(model)
+        contract.read_config(contract.find_checkpoint(found))
+    return str(found)
+
+
+def _is_for_cpu() -> bool:
+    """Whether the vLLM that is installed is one for a CPU."""
+    try:
+        importlib.metadata.version("vllm-cpu")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,210 @@
+"""What vLLM does with the audio of a request: recordings become windows, placeholders become places for soft tokens.
+
+In: `multi_modal_data={"audio": …}`, one item or a list of them, each a `mllm.messages.Audio`, samples (one-dimensional,
+at the model's rate) or a pair (samples, rate in Hz); where vLLM runs with `--enable-mm-embeds`, a list of tensors of
+soft tokens (tokens, width). Out: the windows that `MusicLLMProcessor` cuts, as for transformers. A recording is known
+again by its content, so that vLLM's caches hold its windows and its soft tokens. Knows no weights.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import BatchFeature
+from vllm.exceptions import VLLMValidationError
+from vllm.multimodal.inputs import MultiModalFieldConfig, MultiModalKwargsItems
+from vllm.multimodal.parse import (
+    AudioEmbeddingItems,
+    MultiModalDataItems,
+    MultiModalDataParser,
+    ProcessorBatchItems,
+)
+from vllm.multimodal.processing import (
+    BaseDummyInputsBuilder,
+    BaseMultiModalProcessor,
+    BaseProcessingInfo,
+    PromptReplacement,
+    PromptUpdate,
+)
+from vllm.multimodal.processing.inputs import ProcessorInputs
+
+from mllm import checkpoint, contract
+from mllm.configuration import MusicLLMConfig
+from mllm.errors import MllmError
+from mllm.listener import as_audio
+from mllm.messages import Audio
+from mllm.processing import MusicLLMProcessor
+from mllm.sounds import identity_of
+
+
+class RecordingItems(ProcessorBatchItems[Audio]):
+    """The recordings of one prompt, in order."""
+
+    def __init__(self, data: Sequence[Audio]) -> None:
+        super().__init__(data, "audio")
+
+    def get_item_for_hash(self, index: int) -> object:
+        """What tells one recording from another: the hash of its content, and the stretch that is heard."""
+        recording = self.get(index)
+        return (identity_of(recording), recording.start, recording.end)
+
+
+class RecordingParser(MultiModalDataParser):
+    """Turns what a request holds under "audio" into items.
+
+    Args:
+        sample_rate_hz: of samples that come without a rate.
+        options: for vLLM's own parser.
+    """
+
+    def __init__(self, sample_rate_hz: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._sample_rate_hz = sample_rate_hz
+
+    def _get_subparsers(self) -> Mapping[str, Any]:
+        return {"audio": self._parse_recordings}
+
+    def _parse_recordings(self, data: Any) -> RecordingItems | AudioEmbeddingItems | None:
+        if data is None:
+            return None
+        if self.is_embeddings(data):
+            if any(len(tokens) == 0 for tokens in data):
+                raise ValueError("an audio of no soft tokens was given; expected (tokens, width), tokens at least 1")
+            return AudioEmbeddingItems(data, self.expected_hidden_size)
+        several = isinstance(data, list) and not (data and isinstance(data[0], float | int))
+        return RecordingItems([self._recording(one) for one in (data if several else [data])])
+
+    def _recording(self, given: Any) -> Audio:
+        if isinstance(given, Audio):
+            return given
+        samples, rate = given if isinstance(given, tuple) else (given, self._sample_rate_hz)
+        wave = np.asarray(samples, dtype=np.float32)
+        if wave.ndim != 1 or wave.size == 0:
+            raise ValueError(
+                f"an audio has the shape {wave.shape}; expected mono samples, (samples,) with at least one of them"
+            )
+        return as_audio(wave, round(rate))
+
+
+class MusicLLMProcessingInfo(BaseProcessingInfo):
+    """What vLLM must know of the model to make its prompts."""
+
+    def get_hf_config(self) -> MusicLLMConfig:
+        """The model's configuration."""
+        config: MusicLLMConfig = self.ctx.get_hf_config(MusicLLMConfig)
+        return config
+
+    def get_hf_processor(self, **kwargs: object) -> MusicLLMProcessor:
+        """The checkpoint's processor, checked against its contract; it takes no options."""
+        if kwargs:
+            raise ValueError(f"mm_processor_kwargs holds {', '.join(kwargs)}, but this model takes none; leave it out")
+        return self._processor
+
+    @functools.cached_property
+    def _processor(self) -> MusicLLMProcessor:
+        model = self.ctx.model_config
+        directory = contract.find_checkpoint(model.model, revision=model.revision)
+        return checkpoint.open_processor(directory, contract.read_config(directory))
+
+    def get_data_parser(self) -> RecordingParser:
+        """A parser of recordings and of soft tokens."""
+        return RecordingParser(
+            self._processor.sample_rate_hz,
+            expected_hidden_size=self._get_expected_hidden_size(),
+            allow_missing_mm_embeddings=self.allow_missing_mm_embeddings,
+        )
+
+    def get_supported_mm_limits(self) -> Mapping[str, int | None]:
+        """Any number of recordings."""
+        return {"audio": None}
+
+    def get_mm_max_tokens_per_item(self, seq_len: int, mm_counts: Mapping[str, int]) -> Mapping[str, int]:  # noqa: ARG002
+        """Soft tokens of the longest recording."""
+        processor = self._processor
+        window = round(processor.window_seconds * processor.sample_rate_hz)
+        return {"audio": processor.max_windows * processor.num_tokens(window)}
+
+    @property
+    def placeholder_id(self) -> int:
+        """What stands in each place of a soft token; vLLM knows the places by their position, not by this id.
+
+        A placeholder past the vocabulary, which vLLM refuses in a prompt, is written as the first known id.
+        """
+        config = self.get_hf_config()
+        return config.audio_token_id if config.audio_token_id < config.text_config.vocab_size else 0
+
+
+class MusicLLMDummyInputs(BaseDummyInputsBuilder[MusicLLMProcessingInfo]):
+    """The largest input, with which vLLM measures the memory it needs."""
+
+    def get_dummy_text(self, mm_counts: Mapping[str, int]) -> str:
+        """One placeholder a recording."""
+        return str(self.info.get_hf_config().audio_token) * mm_counts.get("audio", 0)
+
+    def get_dummy_mm_data(
+        self,
+        seq_len: int,  # noqa: ARG002
+        mm_counts: Mapping[str, int],
+        mm_options: Mapping[str, Any],  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """Recordings of noise, each as long as is ever heard of one."""
+        processor = self.info.get_hf_processor()
+        length = round(processor.max_windows * processor.window_seconds * processor.sample_rate_hz)
+        noise = np.random.default_rng(0).uniform(-0.5, 0.5, length).astype(np.float32)
+        return {"audio": [noise] * mm_counts.get("audio", 0)}
+
+
+class MusicLLMInputs(BaseMultiModalProcessor[MusicLLMProcessingInfo]):
+    """Makes the tensors and the prompt of a request."""
+
+    def get_dummy_inputs(
+        self, seq_len: int, mm_counts: Mapping[str, int], mm_options: Mapping[str, Any]
+    ) -> ProcessorInputs:
+        """As vLLM's, but the placeholder need not be in the tokenizer."""
+        data = self.dummy_inputs.get_dummy_mm_data(seq_len, mm_counts, mm_options)
+        return ProcessorInputs(
+            prompt=[self.info.get_hf_config().audio_token_id] * mm_counts.get("audio", 0),
+            mm_data_items=self.info.parse_mm_data(data, validate=False),
+        )
+
+    def _call_hf_processor(self, hf_data: Mapping[str, Any], hf_kwargs: Mapping[str, object]) -> BatchFeature:
+        """For each recording its windows, (windows, samples), all of one length."""
+        processor = self.info.get_hf_processor(**hf_kwargs)
+        try:
+            recordings = [processor.listen(recording) for recording in hf_data["audio"]]
+        except (MllmError, OSError) as error:
+            raise VLLMValidationError(str(error), parameter="audio") from error
+        return BatchFeature({"audio_waveforms": [torch.stack(recording.waveforms) for recording in recordings]})
+
+    def _get_mm_fields_config(
+        self,
+        hf_inputs: BatchFeature,  # noqa: ARG002
+        hf_processor_mm_kwargs: Mapping[str, object],  # noqa: ARG002
+    ) -> Mapping[str, MultiModalFieldConfig]:
+        return {
+            "audio_waveforms": MultiModalFieldConfig.batched("audio"),
+            "audio_embeds": MultiModalFieldConfig.batched("audio"),
+        }
+
+    def _get_prompt_updates(
+        self,
+        mm_items: MultiModalDataItems,
+        hf_processor_mm_kwargs: Mapping[str, object],  # noqa: ARG002
+        out_mm_kwargs: MultiModalKwargsItems,
+    ) -> Sequence[PromptUpdate]:
+        """One placeholder becomes as many as the recording has soft tokens."""
+        processor = self.info.get_hf_processor()
+
+        def places(index: int) -> list[int]:
+            items = mm_items["audio"]
+            if isinstance(items, AudioEmbeddingItems):
+                return [self.info.placeholder_id] * items.get_feature_size(index)
+            windows, samples = out_mm_kwargs["audio"][index]["audio_waveforms"].data.shape
+            return [self.info.placeholder_id] * (windows * processor.num_tokens(samples))
+
+        target = [self.info.get_hf_config().audio_token_id]
+        return [PromptReplacement(modality="audio", target=target, replacement=places)]

@@ -1,0 +1,87 @@
+"""`mllm serve`: what it starts, and what it says where it cannot."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from mllm import checkpoint, cli
+from mllm.commands import serve
+from tests.tiny_checkpoint import write_checkpoint
+
+
+class Replaced(Exception):  # noqa: N818 (no error: the process is another one from here on)
+    """Stands for the end of this process's program."""
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The program, words and environment that the process was replaced by; vLLM for a CPU counts as installed."""
+    seen: list[Any] = []
+
+    def replace(*given: Any) -> NoReturn:
+        seen.extend(given)
+        raise Replaced
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: f"the place of {name}")
+    monkeypatch.setattr(serve, "_is_for_cpu", lambda: True)
+    monkeypatch.setattr(os, "execve", replace)
+    return seen
+
+
+def test_it_becomes_vllms_server(
+    started: list[Any], tmp_path: Path, reference_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    model = write_checkpoint(tmp_path, reference_tokenizer)
+    with pytest.raises(Replaced):
+        cli.main(["serve", str(model), "--port", "8123", "--", "--max-num-seqs", "4"])
+    program, words, environment = started
+    assert (program, words[:3]) == (sys.executable, [sys.executable, "-m", "vllm.entrypoints.openai.api_server"])
+    options = dict(itertools.pairwise(words))
+    assert options["--model"] == str(model)
+    assert options["--served-model-name"] == "mllm"
+    assert (options["--host"], options["--port"], options["--dtype"]) == ("127.0.0.1", "8123", "float32")
+    assert words[-2:] == ["--max-num-seqs", "4"]
+    assert environment["VLLM_NO_USAGE_STATS"] == "1"
+
+
+def test_the_reference_checkpoint_is_served_by_default(started: list[Any]) -> None:
+    with pytest.raises(Replaced):
+        cli.main(["serve", "--", "--max-num-seqs", "4"])
+    assert str(checkpoint.reference_directory()) in started[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["no/such/place/at/all"], "there is no model at 'no/such/place/at/all'"),
+        (["one", "two"], "'two' was given beside 'one'"),
+        (["--port", "0"], "port"),
+    ],
+)
+def test_what_it_cannot_serve(
+    words: list[str], sentence: str, started: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["serve", *words]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("mllm: ")
+    assert said.count("\n") == 1
+    assert sentence in said
+    assert not started
+
+
+def test_without_vllm_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert cli.main(["serve"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("mllm: serving needs vLLM, which is not installed; ")
+    assert said.count("\n") == 1

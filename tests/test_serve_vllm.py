@@ -1,0 +1,302 @@
+"""Serving: vLLM and transformers get the same prompt of a conversation, and say the same with the same probability."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.util
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from mllm import checkpoint, serve
+from mllm.errors import CheckpointError
+from mllm.listener import Listener
+from mllm.messages import Audio, parse
+from mllm.prompt import build_prompt
+from tests.tiny_checkpoint import RATE_HZ, write_checkpoint, write_music
+
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed (make install-serve)"),
+    pytest.mark.slow,
+    # What vLLM's own files and torch's, which it calls, tell their developers.
+    pytest.mark.filterwarnings(r"ignore::DeprecationWarning:(vllm|torch)\b.*"),
+    pytest.mark.filterwarnings(r"ignore::FutureWarning:(vllm|torch)\b.*"),
+    pytest.mark.filterwarnings(r"ignore::UserWarning:(vllm|torch)\b.*"),
+]
+PAST_VOCABULARY = 9999
+"""Placeholder of the tiny model, as for a backbone whose vocabulary has none."""
+DEMO = Path(__file__).parents[1] / "mllm" / "data" / "demo.mp3"
+BOUND = 1e-4
+"""Of the difference of a log-probability; both sides compute in float32. Measured worst: 1.2e-5."""
+LONGEST_ANSWER = 12
+ENVIRONMENT = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_PLUGINS": "mllm",
+    "HF_HUB_OFFLINE": "1",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Said:
+    """An answer: the ids of the prompt and of the answer, and the log-probability of each of the latter."""
+
+    prompt: list[int]
+    ids: list[int]
+    log_probabilities: list[float]
+
+
+@contextlib.contextmanager
+def engine(directory: Path) -> Iterator[Any]:
+    """An engine in this process, which may open any local file."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        from vllm import LLM
+        from vllm.distributed import cleanup_dist_env_and_memory
+
+        serve.register()  # as vLLM does, if this checkout is what is installed; a second time changes nothing
+        serve.register()
+        llm = LLM(
+            str(directory),
+            dtype="float32",
+            enforce_eager=True,
+            max_num_seqs=8,
+            limit_mm_per_prompt={"audio": 4},
+            enable_mm_embeds=True,
+            skip_mm_profiling=True,
+            allowed_local_media_path="/",
+        )
+        try:
+            yield llm
+        finally:
+            llm.llm_engine.engine_core.shutdown()
+            del llm
+            cleanup_dist_env_and_memory()
+
+
+def served(llm: Any, prompts: list[Any], *, chat: bool = True) -> list[Said]:
+    from vllm import SamplingParams
+
+    settings = SamplingParams(temperature=0.0, max_tokens=LONGEST_ANSWER, logprobs=0)
+    outputs = (llm.chat if chat else llm.generate)(prompts, settings, use_tqdm=False)
+    answers = []
+    for output in outputs:
+        (answer,) = output.outputs
+        ids = list(answer.token_ids)
+        chances = [one[token].logprob for one, token in zip(answer.logprobs, ids, strict=True)]
+        answers.append(Said(prompt=list(output.prompt_token_ids), ids=ids, log_probabilities=chances))
+    return answers
+
+
+@torch.no_grad()
+def said_by_transformers(listener: Listener, conversation: Any) -> Said:
+    batch = listener.processor(conversation)
+    output = listener.model.generate(
+        **batch,
+        max_new_tokens=LONGEST_ANSWER,
+        do_sample=False,
+        output_scores=True,
+        return_dict_in_generate=True,
+    )
+    prompt = batch["input_ids"][0].tolist()
+    ids = output.sequences[0, len(prompt) :].tolist()
+    chances = [float(scores[0].log_softmax(-1)[token]) for scores, token in zip(output.scores, ids, strict=True)]
+    return Said(prompt=prompt, ids=ids, log_probabilities=chances)
+
+
+def assert_same(found: Said, expected: Said) -> None:
+    assert found.ids == expected.ids
+    assert found.log_probabilities == pytest.approx(expected.log_probabilities, abs=BOUND, rel=0)
+
+
+def user(*content: Any) -> list[Any]:
+    parts = [{"type": "text", "text": part} if isinstance(part, str) else part for part in content]
+    return [{"role": "user", "content": parts}]
+
+
+def file(path: Path, **bounds: float) -> dict[str, Any]:
+    return {"type": "audio", "path": str(path), **bounds}
+
+
+@pytest.fixture(scope="class")
+def directory(tmp_path_factory: pytest.TempPathFactory, reference_tokenizer: PreTrainedTokenizerFast) -> Path:
+    place = tmp_path_factory.mktemp("tiny")
+    # vLLM's attention for CPUs needs heads of at least 32.
+    return write_checkpoint(place, reference_tokenizer, audio_token_id=PAST_VOCABULARY, head_dim=32)
+
+
+@pytest.fixture(scope="class")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_music(tmp_path_factory.mktemp("music"))
+
+
+@pytest.fixture(scope="class")
+def listener(directory: Path) -> Listener:
+    return Listener(*checkpoint.load(directory))
+
+
+@pytest.fixture(scope="class")
+def tiny(directory: Path) -> Iterator[Any]:
+    with engine(directory) as llm:
+        yield llm
+
+
+@pytest.fixture(scope="class")
+def conversations(music: Path) -> dict[str, Any]:
+    one, two, long = (music / f"{name}.wav" for name in ("one", "two", "long"))
+    return {
+        "audio alone": user(file(one)),
+        "text alone": [{"role": "user", "content": "Is there a guitar in it?"}],
+        "audio and text": user(file(one), "Which instruments do you hear?"),
+        "two audios around text": user(file(two), "Is it like this?", file(one)),
+        "two audios side by side": user("What is the key of", file(one), file(two)),
+        "longer than what is heard": user(file(long), "What is the key of this piece?"),
+        "a stretch of two windows": user(file(long, start=2.5, end=11.25), "And here?"),
+        "several turns": [
+            {"role": "system", "content": "An assistant that hears music."},
+            *user(file(two), "What is the key?"),
+            {"role": "assistant", "content": "It is in D minor."},
+            *user("And of this?", file(one)),
+        ],
+    }
+
+
+@pytest.fixture(scope="class")
+def expected(listener: Listener, conversations: dict[str, Any]) -> dict[str, Said]:
+    return {name: said_by_transformers(listener, one) for name, one in conversations.items()}
+
+
+@pytest.fixture(scope="class")
+def reference() -> Iterator[Any]:
+    with engine(checkpoint.reference_directory()) as llm:
+        yield llm
+
+
+def test_vllm_is_told_of_the_model() -> None:
+    settings = tomllib.loads((DEMO.parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    entry = settings["project"]["entry-points"]["vllm.general_plugins"]["mllm"]
+    assert entry == f"{serve.register.__module__}:{serve.register.__name__}"
+
+
+class TestTinyModel:
+    """Random weights, MERT, windows of 5 s of which 3 are heard; the placeholder lies past the vocabulary."""
+
+    def test_each_conversation_alone(self, tiny: Any, conversations: dict[str, Any], expected: dict[str, Said]) -> None:
+        for name, conversation in conversations.items():
+            (found,) = served(tiny, [conversation])
+            prompt = [0 if token == PAST_VOCABULARY else token for token in expected[name].prompt]
+            assert found.prompt == prompt, name
+            assert_same(found, expected[name])
+
+    def test_a_mixed_batch(self, tiny: Any, conversations: dict[str, Any], expected: dict[str, Said]) -> None:
+        tiny.reset_prefix_cache()
+        found = served(tiny, list(conversations.values()))
+        assert len(found) == 8
+        for one, answer in zip(found, expected.values(), strict=True):
+            assert_same(one, answer)
+
+    def test_soft_tokens_and_samples_beside_files(
+        self, tiny: Any, listener: Listener, conversations: dict[str, Any], expected: dict[str, Said], music: Path
+    ) -> None:
+        processor, model = listener.processor, listener.model
+        prompt = build_prompt(
+            parse(conversations["audio and text"]),
+            processor.tokenizer,
+            audio_tokens=[1],
+            markers=processor.markers,
+            add_generation_prompt=True,
+        )
+        recording = processor.listen(Audio(source=music / "one.wav"))
+        with torch.no_grad():
+            embeds = torch.cat(model.soft_tokens(model.encode_audio(recording.waveforms)))
+        samples, rate = soundfile.read(music / "one.wav", dtype="float32")
+        assert rate == RATE_HZ
+        forms: list[Any] = [[embeds], Audio(source=music / "one.wav"), samples, (samples, rate)]
+        prompts = [{"prompt_token_ids": list(prompt.input_ids), "multi_modal_data": {"audio": form}} for form in forms]
+        for found in served(tiny, prompts, chat=False):
+            assert_same(found, expected["audio and text"])
+
+    def test_a_recording_is_encoded_once(self, tiny: Any, music: Path) -> None:
+        heard: list[int] = []
+
+        def count(model: Any) -> Any:
+            return model.audio_encoder.register_forward_hook(lambda *_: heard.append(1))
+
+        (hook,) = tiny.apply_model(count)
+        path = music / "copy.wav"
+        soundfile.write(path, soundfile.read(music / "two.wav")[0][: 2 * RATE_HZ], RATE_HZ)
+        served(tiny, [user(file(path), "What is the key?")])
+        served(tiny, [user("How many beats?", file(path))])
+        assert len(heard) == 1
+        served(tiny, [user(file(path, start=0.5), "What is the key?")])
+        assert len(heard) == 2
+        hook.remove()
+
+    def test_bad_requests_are_told_and_the_next_one_is_served(
+        self, tiny: Any, conversations: dict[str, Any], expected: dict[str, Said], music: Path
+    ) -> None:
+        from vllm.exceptions import VLLMValidationError
+
+        bad = {
+            "is silent": user(file(music / "silent.wav"), "What is the key?"),
+            "does not exist": user(file(music / "missing.wav"), "What is the key?"),
+            r"messages\[0\].content\[0\].type: got 'audo'": user({"type": "audo"}),
+            "catalogue items, which this model cannot take": user({"type": "item", "item": "x"}, "Like this?"),
+            "does not fetch from the network": user({"type": "audio_url", "audio_url": {"url": "http://x.de/a.wav"}}),
+            "At most 4 audio": user(*[file(music / "one.wav")] * 5),
+        }
+        for sentence, conversation in bad.items():
+            with pytest.raises(VLLMValidationError, match=sentence):
+                served(tiny, [conversation])
+        (found,) = served(tiny, [conversations["audio and text"]])
+        assert_same(found, expected["audio and text"])
+
+    def test_files_are_closed_unless_opened(
+        self, tiny: Any, conversations: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from vllm.exceptions import VLLMValidationError
+
+        monkeypatch.setattr(tiny.llm_engine.renderer, "_files", None)
+        with pytest.raises(VLLMValidationError, match="names a file, but no directory was opened for that"):
+            served(tiny, [conversations["audio alone"]])
+
+    def test_weights_are_loaded_strictly(self, tiny: Any, directory: Path) -> None:
+        def load(weights: list[Any]) -> None:
+            tiny.apply_model(lambda model: model.load_weights(weights))
+
+        with pytest.raises(CheckpointError, match=r"missing: .*layer_mix\.logits"):
+            load([])
+        norm = torch.ones(32)
+        with pytest.raises(CheckpointError, match=r"not expected: language_model\.model\.norm\.weight"):
+            load([("language_model.model.norm.weight", norm)])
+        settings = json.loads((directory / "backbone" / "config.json").read_text(encoding="utf-8"))
+        (weight,) = tiny.apply_model(lambda model: model.language_model.model.norm.weight.clone())
+        assert weight.shape == (settings["hidden_size"],)
+
+
+class TestReferenceCheckpoint:
+    """The shipped checkpoint about the shipped recording; its placeholders lie in the vocabulary."""
+
+    def test_it_says_what_transformers_says(self, reference: Any) -> None:
+        listener = Listener.load()
+        conversations = [
+            user(file(DEMO), "What is the key?"),
+            user("Which instruments do you hear?", file(DEMO, start=2.0, end=12.0)),
+            [{"role": "user", "content": "What is a chorale?"}],
+        ]
+        for found, conversation in zip(served(reference, conversations), conversations, strict=True):
+            expected = said_by_transformers(listener, conversation)
+            assert found.prompt == expected.prompt
+            assert_same(found, expected)
+            text = listener.respond(conversation, max_new_tokens=LONGEST_ANSWER).text
+            assert listener.processor.decode(found.ids) == text
