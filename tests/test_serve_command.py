@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import os
 import sys
@@ -30,7 +29,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         seen.extend(given)
         raise Replaced
 
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: f"the place of {name}")
+    monkeypatch.setattr(serve, "_is_installed", lambda: True)
     monkeypatch.setattr(serve, "_is_for_cpu", lambda: True)
     monkeypatch.setattr(os, "execve", replace)
     return seen
@@ -62,7 +61,8 @@ def test_the_reference_checkpoint_is_served_by_default(started: list[Any]) -> No
     ("words", "sentence"),
     [
         (["no/such/place/at/all"], "there is no model at 'no/such/place/at/all'"),
-        (["one", "two"], "'two' was given beside 'one'"),
+        (["one", "two"], "'one' and 'two' were given; expected one checkpoint"),
+        (["one", "--model", "two"], "'one' and 'two' were given; expected one checkpoint"),
         (["--port", "0"], "port"),
     ],
 )
@@ -80,7 +80,7 @@ def test_what_it_cannot_serve(
 def test_without_vllm_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(serve, "_is_installed", lambda: False)
     assert cli.main(["serve"]) == 2
     said = capsys.readouterr().err
     assert said.startswith("mllm: serving needs vLLM, which is not installed; ")

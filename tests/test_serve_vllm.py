@@ -7,6 +7,7 @@ import dataclasses
 import importlib.util
 import json
 import tomllib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,21 +62,24 @@ def engine(directory: Path) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
-        from vllm import LLM
-        from vllm.distributed import cleanup_dist_env_and_memory
+        with warnings.catch_warnings():
+            # What the hundreds of modules that vLLM imports while it starts tell their developers.
+            warnings.simplefilter("ignore")
+            from vllm import LLM
+            from vllm.distributed import cleanup_dist_env_and_memory
 
-        serve.register()  # as vLLM does, if this checkout is what is installed; a second time changes nothing
-        serve.register()
-        llm = LLM(
-            str(directory),
-            dtype="float32",
-            enforce_eager=True,
-            max_num_seqs=8,
-            limit_mm_per_prompt={"audio": 4},
-            enable_mm_embeds=True,
-            skip_mm_profiling=True,
-            allowed_local_media_path="/",
-        )
+            serve.register()  # as vLLM does, if this checkout is what is installed; a second time changes nothing
+            serve.register()
+            llm = LLM(
+                str(directory),
+                dtype="float32",
+                enforce_eager=True,
+                max_num_seqs=8,
+                limit_mm_per_prompt={"audio": 4},
+                enable_mm_embeds=True,
+                skip_mm_profiling=True,
+                allowed_local_media_path="/",
+            )
         try:
             yield llm
         finally:

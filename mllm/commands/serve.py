@@ -18,7 +18,7 @@ from mllm.commands import _shared
 from mllm.errors import ConfigError
 
 SUMMARY = "answer over HTTP, through vLLM's OpenAI-compatible server"
-USAGE = "[MODEL] [--port N] [--host ADDRESS] [-- OPTIONS OF VLLM]"
+USAGE = "[MODEL | --model DIR] [--port N] [--host ADDRESS] [-- OPTIONS OF VLLM]"
 
 SERVER = "vllm.entrypoints.openai.api_server"
 MODEL_NAME = "mllm"
@@ -33,11 +33,9 @@ Port = restricted_number_type("Port", int, [(">=", 1), ("<=", 65535)])
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
+    parser.add_argument("words", nargs="*", metavar="MODEL", help="the same as --model, and behind -- options of vLLM")
     parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="MODEL",
-        help="directory or name of a checkpoint (default: the reference checkpoint)",
+        "--model", metavar="DIR", help="directory or name of a checkpoint (default: the reference checkpoint)"
     )
     parser.add_argument("--port", type=Port, default=8000, help="where it listens (default: 8000)")
     parser.add_argument(
@@ -52,15 +50,17 @@ def run(options: Namespace) -> int:
         ConfigError: vLLM is not installed.
         CheckpointError: there is no such checkpoint.
     """
-    if importlib.util.find_spec("vllm") is None:
+    if not _is_installed():
         raise ConfigError(
             "serving needs vLLM, which is not installed; where there is a GPU: pip install 'mllm-music[serve]', "
             "where there is none: make install-serve"
         )
-    named = bool(options.words) and not options.words[0].startswith("-")
-    model, others = (options.words[0], options.words[1:]) if named else (None, options.words)
-    if others and not others[0].startswith("-"):
-        raise ConfigError(f"{others[0]!r} was given beside {model!r}; expected one checkpoint: mllm serve [MODEL]")
+    first = next((i for i, word in enumerate(options.words) if word.startswith("-")), len(options.words))
+    named, others = options.words[:first], options.words[first:]
+    models = [*named, *([] if options.model is None else [options.model])]
+    if len(models) > 1:
+        raise ConfigError(f"{' and '.join(map(repr, models))} were given; expected one checkpoint: mllm serve [MODEL]")
+    model = models[0] if models else None
     directory = _checkpoint(model)
     words = ["--model", directory, "--served-model-name", MODEL_NAME, directory]
     words += ["--host", options.host, "--port", str(options.port)]
@@ -82,6 +82,10 @@ def _checkpoint(model: str | None) -> str:
         found = find_model(model)
         contract.read_config(contract.find_checkpoint(found))
     return str(found)
+
+
+def _is_installed() -> bool:
+    return importlib.util.find_spec("vllm") is not None
 
 
 def _is_for_cpu() -> bool:
