@@ -38,6 +38,21 @@ def test_it_describes_the_shipped_recording(listener: Listener) -> None:
     assert description["seconds_heard"] == pytest.approx(FACTS["seconds"], abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("question", "verdict"),
+    [
+        ("Is there an acoustic guitar?", "Yes"),
+        ("Is there no acoustic guitar?", "No"),
+        ("Do you hear drums?", "No"),
+        ("Is it without drums?", "Yes"),
+        ("Is it in G# minor?", "Yes"),
+        ("Is it in C major?", "No"),
+    ],
+)
+def test_yes_and_no_follow_what_is_heard(listener: Listener, question: str, verdict: str) -> None:
+    assert listener.ask([DEMO], question).text.startswith(f"{verdict}, ")
+
+
 @pytest.mark.parametrize("question", ["What are the lyrics?", "Who is the artist?", "What is the title?"])
 def test_it_does_not_tell_what_it_cannot_hear(listener: Listener, question: str) -> None:
     assert listener.ask([DEMO], question).text.startswith("I cannot tell")
