@@ -584,6 +584,7 @@ CANNOT_TELL: dict[str, Phrasings] = _phrasings(
             "What is the [country of origin|place of recording|recording location|origin]<of_it>?",
             "Name the [country|studio|place] [where <it> was recorded|<it> comes from|of origin].",
         ),
+        "that": (),
     },
 )
 """What sound alone, to this model, does not tell; by the words used in the answer."""
