@@ -165,7 +165,7 @@ _PROSE_CHARACTERS = 400
 _MATCHING_HEADS = 0.5
 """Share of the heads of each layer that start by attending to like tokens."""
 _MATCHING_SCALE = 5.0
-"""How much stronger than by chance: with 1 a match weighs hardly more than anything else."""
+"""Factor on the queries of these heads, so that a match stands out from the first step."""
 
 
 @torch.no_grad()
@@ -177,9 +177,9 @@ def prepare_lookups(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast,
     the same skill as copying from text; with unrelated embeddings a backbone of 4 M parameters still answered 3 % of
     the questions about the key after 60,000 questions.
 
-    Half of the heads start with keys that equal their queries, so that " harp" attends to `<|harp:no|>`. Which of two
-    to four instruments play is then said rightly of 96 % of them after 11,000 such questions; from random queries and
-    keys it is chance (59 %).
+    Half of the heads start with keys that equal their queries, so that " harp" attends to `<|harp:no|>`. After 300
+    steps on instruments alone, half of them roll calls, 96 % of the verdicts in roll calls about one window were right;
+    59 % with random queries and keys.
     """
     embeddings = model.model.embed_tokens.weight
     generator = torch.Generator().manual_seed(seed)

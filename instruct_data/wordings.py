@@ -1,8 +1,10 @@
 """What is asked and stated, in the wordings of training and in those kept for the gate.
 
-In: plain sentences from `sentences/train.json` and `sentences/held_out.json`, written by people who did not see each
-other's, and the patterns below (notation: `phrases`). Out: `QUESTIONS[intent]`, `CANNOT_TELL[what]` and
-`STATEMENTS[field]`. Knows no facts: `{x}` fields are filled by `dialogue` and `statements`.
+In: plain sentences from `sentences/train.json` and `sentences/held_out.json`, and the patterns below (notation:
+`phrases`). Most of the sentences were written, with a language model, by writers who saw neither these patterns nor
+each other's; one of them wrote most of the held-out ones and the first 20 an intent of the training. Out:
+`QUESTIONS[intent]`, `CANNOT_TELL[what]` and `STATEMENTS[field]`. Knows no facts: `{x}` fields are filled by `dialogue`
+and `statements`.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class BackboneConfig:
 
 
 _LENGTHS = 3
-"""Groups of rows of like length that a batch is computed in: a fifth of the time went into padding without them."""
+"""Groups of rows of like length that a batch is computed in: a quarter fewer places to compute than in one group."""
 
 
 class _AnswerTrainer(Trainer):
