@@ -5,8 +5,11 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
+import os
 import random
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -73,6 +76,38 @@ def test_the_share_of_negated_questions_can_be_chosen(share: float) -> None:
     mix = dialogue.Mix(negated=share)
     intents = {dialogue.random_turn(rng, known, mix=mix).intent for _ in range(300)}
     assert intents & {"has", "lacks"} == {"lacks" if share else "has"}
+
+
+def test_a_thinned_question_keeps_its_fields_and_what_carries_its_meaning() -> None:
+    rng = random.Random(0)
+    sentence = "Is there not any {name} in this piece, or did they leave it out?"
+    said = {phrases.thinned(rng, sentence) for _ in range(200)}
+    assert len(said) > 20
+    for text in said:
+        assert all(word in text.lower().split() for word in ("not", "{name}", "piece,", "leave", "out?"))
+        assert text[0].isupper() or text.startswith("{")
+    assert phrases.thinned(rng, "Is it?") in ("Is it?", "Is", "It?")
+
+
+def test_questions_do_not_depend_on_how_python_hashes_strings() -> None:
+    program = (
+        "import random\n"
+        "from mllm.instruct_data import dialogue, statements\n"
+        "rng = random.Random(5)\n"
+        "for _ in range(300):\n"
+        "    print(dialogue.random_turn(rng, statements.known_from_facts(statements.random_facts(rng))).question)\n"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert said[0] == said[1] != ""
 
 
 def test_a_roll_call_says_of_each_instrument_whether_it_plays() -> None:
