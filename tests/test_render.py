@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from mllm import facts
 from mllm.errors import ConfigError
 from mllm.instruct_data import effects, gus
-from mllm.instruct_data.render import BuildSettings, ClipMaker, Font, build, finished_indices, parse_font
+from mllm.instruct_data.fonts import Font, parse_font
+from mllm.instruct_data.render import BuildSettings, ClipMaker, build, finished_indices
 from mllm.instruct_data.score_readers import MUSIC21_COLLECTIONS
 from mllm.instruct_data.scores import Tune, split_of, write_cache
 from mllm.instruct_data.synth import BACKENDS, SAMPLE_RATE_HZ, FontSynthesizer, Part, Room, Voice
