@@ -80,7 +80,9 @@ def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
             continue
         place = file.tell()
         yield name, size
-        file.seek(place + size + size % 2)
+        file.seek(place + size)
+        if size % 2 and file.read(1) != b"\0":  # .sf3 files leave out the byte that makes a size even
+            file.seek(place + size)
 
 
 class FontBuilder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import struct
 import sys
 from pathlib import Path
 
@@ -201,6 +202,13 @@ def test_presets_are_read_from_fonts_alone(tmp_path: Path) -> None:
     presets = sf2.presets_of(FULL_FONT)
     assert {(0, program) for program in range(128)} <= presets
     assert {program for bank, program in presets if bank == sf2.DRUM_BANK} == {0, 8, 16, 24, 25, 32, 40, 48}
+    header = struct.Struct("<20sHHHIII")
+    rows = header.pack(b"flute", 73, 0, 0, 0, 0, 0) + header.pack(b"EOP", 0, 0, 1, 0, 0, 0)
+    lists = b"LIST" + struct.pack("<I", 8 + len(rows) + 4) + b"pdtaphdr" + struct.pack("<I", len(rows)) + rows
+    for samples_chunk in (b"\1\2\3", b"\1\2\3\0"):  # of odd size, as .sf3 and as .sf2 files have it
+        content = b"sfbkLIST" + struct.pack("<I", 15) + b"sdtasmpl" + struct.pack("<I", 3) + samples_chunk + lists
+        (tmp_path / "odd.sf3").write_bytes(b"RIFF" + struct.pack("<I", len(content)) + content)
+        assert sf2.presets_of(tmp_path / "odd.sf3") == {(0, 73)}
     for content in (b"", b"no font", FULL_FONT.read_bytes()[:100_000]):
         (tmp_path / "no.sf2").write_bytes(content)
         with pytest.raises(ConfigError, match="is not a sound font with a list of presets"):
