@@ -145,13 +145,14 @@ def train_tokenizer(config: TextConfig, prose: str) -> PreTrainedTokenizerFast:
 
 _LOOKUPS = dialogue.Mix(roll_call=0.3, instrument=0.7, negated=0.0)
 _PRESENCE = dialogue.Mix(roll_call=0.1, negated=0.05, check=0.35)
+_EVERYTHING = dialogue.Mix(check=0.4)
 CURRICULUM: tuple[tuple[float, dialogue.Mix], ...] = (
     (0.0, _LOOKUPS),
     (0.06, _LOOKUPS),
     (0.1, _PRESENCE),
     (0.25, _PRESENCE),
-    (0.45, dialogue.MIX),
-    (1.0, dialogue.MIX),
+    (0.45, _EVERYTHING),
+    (1.0, _EVERYTHING),
 )
 """What is asked, by the share of the batches that has been drawn.
 

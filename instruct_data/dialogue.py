@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+from collections.abc import Sequence
 
 from mllm import describe
 from mllm import facts as vocabulary
@@ -168,21 +169,35 @@ def roll_call_turn(rng: random.Random, known: Known, *, held_out: bool) -> Turn:
 
 def _check_turn(rng: random.Random, facts: Facts, *, held_out: bool) -> Turn:
     """Is the key, the mode or the meter so? Asked of the true value in half of the questions."""
-    intent = rng.choice(("is_key", "is_mode", "is_meter"))
-    truth = facts.meter if intent == "is_meter" else facts.key
-    pool = vocabulary.METERS if intent == "is_meter" else vocabulary.KEYS
+    intent = rng.choice(("is_key", "is_mode", "is_meter", "choices"))
+    of_meter = intent == "is_meter" or (intent == "choices" and rng.random() < 0.5)
+    truth, pool, what = (
+        (facts.meter, vocabulary.METERS, "the meter") if of_meter else (facts.key, vocabulary.KEYS, "the key")
+    )
+    if intent == "choices":
+        return _choices_turn(rng, truth, pool, what, held_out=held_out)
     asked = truth if truth is not None and rng.random() < 0.5 else rng.choice(pool)
     mode = asked.split()[-1]
-    pattern = _worded(rng, QUESTIONS[intent], held_out=held_out)
-    question = pattern.format(key=asked, mode=mode, meter=asked)
-    what = "the meter" if intent == "is_meter" else "the key"
+    question = _worded(rng, QUESTIONS[intent], held_out=held_out).format(key=asked, mode=mode, meter=asked)
     if truth is None:
         answer = cannot_tell(what)
     else:
         agree = truth.split()[-1] == mode if intent == "is_mode" else asked == truth
-        said = f"the time signature is {truth}" if intent == "is_meter" else f"the key is {truth}"
+        said = f"the time signature is {truth}" if of_meter else f"the key is {truth}"
         answer = f"{'Yes' if agree else 'No'}, {said}."
     return Turn(question=question[0].upper() + question[1:], answer=answer, intent=intent)
+
+
+def _choices_turn(rng: random.Random, truth: str | None, pool: Sequence[str], what: str, *, held_out: bool) -> Turn:
+    """Which of two or three keys or meters is it? The answer says it of each, in the order of the question."""
+    asked = rng.sample(pool, rng.choice((2, 3)))
+    if truth is not None and truth not in asked and rng.random() < 0.8:
+        asked[rng.randrange(len(asked))] = truth
+    names = f"{', '.join(asked[:-1])} {rng.choice(('or', 'or', 'and'))} {asked[-1]}"
+    question = _worded(rng, QUESTIONS["choices"], held_out=held_out).format(names=names)
+    verdicts = ", ".join(f"{name} {'yes' if name == truth else 'no'}" for name in asked)
+    answer = f"I checked: {verdicts}." if truth is not None else cannot_tell(what)
+    return Turn(question=question[0].upper() + question[1:], answer=answer, intent="choices")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -200,7 +215,7 @@ class Mix:
 
 
 MIX = Mix()
-"""What the gate asks, and the end of the training."""
+"""What the gate asks."""
 
 
 def random_turn(rng: random.Random, known: Known, *, held_out: bool = False, mix: Mix = MIX) -> Turn:
