@@ -141,6 +141,24 @@ def test_a_checked_key_mode_or_meter_is_confirmed_only_where_true() -> None:
     assert len(seen) == 6
 
 
+def test_of_several_keys_or_meters_the_true_one_is_confirmed() -> None:
+    rng = random.Random(0)
+    seen = collections.Counter[str]()
+    for _ in range(3000):
+        turn = dialogue.random_turn(rng, statements.known_from_facts(FACTS))
+        if turn.intent != "choices":
+            continue
+        verdicts = re.findall(r"(\d+/\d|[A-G][#b]? (?:major|minor)) (yes|no)", turn.answer)
+        assert f"I checked: {', '.join(map(' '.join, verdicts))}." == turn.answer
+        assert [turn.question.lower().index(name.lower()) for name, _ in verdicts] == sorted(
+            turn.question.lower().index(name.lower()) for name, _ in verdicts
+        )
+        for name, verdict in verdicts:
+            assert (verdict == "yes") == (name in ("F# minor", "3/4"))
+            seen[verdict] += 1
+    assert min(seen.values()) > 50
+
+
 @pytest.mark.parametrize("negated", [False, True])
 def test_yes_and_no_follow_the_facts(negated: bool) -> None:
     rng = random.Random(1)
