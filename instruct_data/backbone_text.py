@@ -145,7 +145,7 @@ def train_tokenizer(config: TextConfig, prose: str) -> PreTrainedTokenizerFast:
 
 _LOOKUPS = dialogue.Mix(roll_call=0.3, instrument=0.7, negated=0.0)
 _PRESENCE = dialogue.Mix(roll_call=0.1, negated=0.05, check=0.35)
-_EVERYTHING = dialogue.Mix(check=0.4)
+_EVERYTHING = dialogue.Mix(check=0.4, choices=0.5)
 CURRICULUM: tuple[tuple[float, dialogue.Mix], ...] = (
     (0.0, _LOOKUPS),
     (0.06, _LOOKUPS),

@@ -167,9 +167,9 @@ def roll_call_turn(rng: random.Random, known: Known, *, held_out: bool) -> Turn:
     return Turn(question=question[0].upper() + question[1:], answer=answer, intent="roll_call")
 
 
-def _check_turn(rng: random.Random, facts: Facts, *, held_out: bool) -> Turn:
+def _check_turn(rng: random.Random, facts: Facts, *, held_out: bool, mix: Mix) -> Turn:
     """Is the key, the mode or the meter so? Asked of the true value in half of the questions."""
-    intent = rng.choice(("is_key", "is_mode", "is_meter", "choices"))
+    intent = "choices" if rng.random() < mix.choices else rng.choice(("is_key", "is_mode", "is_meter"))
     of_meter = intent == "is_meter" or (intent == "choices" and rng.random() < 0.5)
     truth, pool, what = (
         (facts.meter, vocabulary.METERS, "the meter") if of_meter else (facts.key, vocabulary.KEYS, "the key")
@@ -212,6 +212,8 @@ class Mix:
     """Questions about one instrument."""
     check: float = 0.18
     """Questions whether key, mode or meter are as named, among the others."""
+    choices: float = 0.25
+    """Those about several keys or meters, among these."""
 
 
 MIX = Mix()
@@ -234,7 +236,7 @@ def random_turn(rng: random.Random, known: Known, *, held_out: bool = False, mix
         return instrument_turn(rng, known, negated=rng.random() < mix.negated, held_out=held_out)
     kind = rng.random()
     if kind < mix.check:
-        return _check_turn(rng, known.facts, held_out=held_out)
+        return _check_turn(rng, known.facts, held_out=held_out, mix=mix)
     if kind < mix.check + 0.8 * (1.0 - mix.check):
         intent = rng.choices(OPEN_INTENTS, weights=_OPEN_WEIGHTS)[0]
         question = _worded(rng, QUESTIONS[intent], held_out=held_out)
