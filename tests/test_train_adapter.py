@@ -122,6 +122,18 @@ def test_only_the_adapter_changes_and_a_run_goes_on(parts: tuple[Path, Path], tm
     assert all(name.startswith("audio_adapter.") and not name.endswith("anchors") for name in changed)
 
 
+def test_what_was_trained_is_saved_and_opens_again(parts: tuple[Path, Path], tmp_path: Path) -> None:
+    model, processor = assemble(parts)
+    settings = AdapterTrainingConfig(output=tmp_path / "run", steps=2, word_steps=2, save_every=2)
+    adapter.train(model, settings, lessons(model, processor, word_steps=2), pad_id=0)
+    frozen = {"backbone": "backbone", "audio_encoder": "audio_encoder"}
+    checkpoint.save(model, processor, tmp_path / "saved", card="A test.", run={}, frozen=frozen)
+    opened, _ = checkpoint.load(tmp_path / "saved")
+    trained, saved = model.audio_adapter.state_dict(), opened.audio_adapter.state_dict()
+    for name, tensor in trained.items():
+        torch.testing.assert_close(saved[name].float(), tensor.to(saved[name].dtype).float())
+
+
 def test_words_are_learnt(parts: tuple[Path, Path], tmp_path: Path) -> None:
     model, processor = assemble(parts)
     data = lessons(model, processor, word_steps=100)

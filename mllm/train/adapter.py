@@ -162,6 +162,7 @@ def train(
         seed=config.seed,
         weight_decay=0.01,
     )
+    settings_before = set(vars(model.config))
     trainer = AdapterTrainer(
         config,
         model=model,
@@ -170,5 +171,7 @@ def train(
         data_collator=lambda rows: collate(rows, pad_id),
     )
     result = trainer.train(resume_from_checkpoint=get_last_checkpoint(str(config.output)))
+    for name in set(vars(model.config)) - settings_before:
+        delattr(model.config, name)  # Trainer leaves use_cache there, which is no setting of ours
     metrics: Mapping[str, float] = result.metrics
     return metrics
