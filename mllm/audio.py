@@ -247,7 +247,9 @@ def hear(
         require_sound=require_sound,
     ):
         if max_seconds is not None and window.end_seconds > max_seconds + window_seconds:
-            raise _too_long(source, f"lasts longer than the {declared_seconds / 60:.1f} minutes it declares", max_seconds)
+            raise _too_long(
+                source, f"lasts longer than the {declared_seconds / 60:.1f} minutes it declares", max_seconds
+            )
         heard.append(window)
     total_seconds = max(declared_seconds, heard[-1].end_seconds)
     return Hearing(windows=tuple(heard), seconds_heard=seconds_heard(heard), total_seconds=total_seconds)

@@ -1,8 +1,8 @@
 """A process of its own that decodes: whatever a damaged or hostile file does to a decoder, it does it here.
 
 In, on standard input: jobs, each a JSON header and the bytes of a file. Out, on standard output: one message when it is
-ready, then for each job a JSON header and its windows as float32 samples. Logs nothing, keeps nothing, ends when its input ends. Loads neither torch nor vLLM;
-`mllm.serve.decode_pool` starts it and speaks to it.
+ready, then for each job a JSON header and its windows as float32 samples. Logs nothing, keeps nothing, ends when its
+input ends. Loads neither torch nor vLLM; `mllm.serve.decode_pool` starts it and speaks to it.
 """
 
 from __future__ import annotations

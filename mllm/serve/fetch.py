@@ -2,8 +2,8 @@
 
 In: an address on the web. Out: bytes. The name of a host is resolved once for each connection, all its addresses are
 checked, and the connection goes to one that was checked, so that a name that changes its address in between (DNS
-rebinding) gains nothing; the same for each redirect. Host header and TLS name stay those of the address given. No proxy,
-no cookies, no credentials. Knows nothing of audio.
+rebinding) gains nothing; the same for each redirect. Host header and TLS name stay those of the address given. No
+proxy, no cookies, no credentials. Knows nothing of audio.
 """
 
 from __future__ import annotations
@@ -31,12 +31,28 @@ MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CARRIES_IPV4 = tuple(
     ipaddress.ip_network(network)
-    for network in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")
+    for network in (
+        "::/96",
+        "::ffff:0:0/96",
+        "::ffff:0:0:0/96",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2001::/32",
+        "2002::/16",
+    )
 )
 """IPv6 networks whose addresses stand for IPv4 ones (mapped, compatible, translated, NAT64, Teredo, 6to4)."""
 _NEVER = tuple(
     ipaddress.ip_network(network)
-    for network in ("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "240.0.0.0/4", "fec0::/10")
+    for network in (
+        "0.0.0.0/8",
+        "100.64.0.0/10",
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "198.18.0.0/15",
+        "240.0.0.0/4",
+        "fec0::/10",
+    )
 )
 """Further networks that are not the public internet: this network, carrier-grade NAT, protocol assignments, 6to4
 relays, benchmarks, reserved, site-local."""
@@ -108,7 +124,11 @@ class Fetcher:
             async with httpcore2.AsyncConnectionPool(
                 ssl_context=self._tls, network_backend=self._backend, max_connections=1, retries=0
             ) as pool:
-                headers = {"Host": _host_header(urlsplit(url)), "Accept": "audio/*", "Accept-Encoding": "identity"}
+                headers: list[tuple[bytes | str, bytes | str]] = [
+                    ("Host", _host_header(urlsplit(url))),
+                    ("Accept", "audio/*"),
+                    ("Accept-Encoding", "identity"),
+                ]
                 async with pool.stream("GET", url, headers=headers) as answer:
                     if answer.status not in _REDIRECTS:
                         return await self._body(url, answer)
@@ -171,7 +191,7 @@ class _CheckedConnections(httpcore2.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 (as the base class has it)
+        timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
@@ -182,17 +202,6 @@ class _CheckedConnections(httpcore2.AsyncNetworkBackend):
                 f"{host} is not fetched from: it has an address that is not on the public internet",
             )
         return await self._sockets.connect_tcp(str(found[0]), port, timeout, local_address, socket_options)
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ASYNC109
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        raise RequestError(HTTPStatus.BAD_REQUEST, "sockets of this machine are not fetched from")
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 def _host_header(parts: SplitResult) -> str:

@@ -1,0 +1,158 @@
+"""Our routes in vLLM's own server, through its entry points for endpoint plug-ins; nothing of vLLM is replaced.
+
+In: vLLM's app and its engine. Out: the routes of `mllm.serve.http_routes`, limits around all routes, and recordings of
+all routes fetched and decoded with care. vLLM calls it in its API processes, if `VLLM_PLUGINS` names it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from vllm import SamplingParams
+from vllm.exceptions import VLLMValidationError
+from vllm.renderers import ChatParams
+from vllm.renderers.params import TokenizeParams
+from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+from mllm.answer import Answer
+from mllm.errors import MllmError, PromptError
+from mllm.messages import Message
+from mllm.serve import heard
+from mllm.serve.decode_pool import DecodePool
+from mllm.serve.fetch import Fetcher
+from mllm.serve.http_body import BodyReader
+from mllm.serve.http_connections import close_silent
+from mllm.serve.http_errors import tell_http_exception, tell_mllm_error
+from mllm.serve.http_heard import HeardHeader
+from mllm.serve.http_limits import RequestLimits
+from mllm.serve.http_routes import make_router
+from mllm.serve.vllm_errors import RefusedError
+from mllm.serve_settings import ServeSettings
+from mllm.speech import answer_of
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from fastapi import FastAPI
+    from starlette.datastructures import State
+
+    from mllm.serve.vllm_chat import MusicLLMRenderer
+
+
+class MusicEndpoints:
+    """The plug-in: entry point of `vllm.endpoint_plugins`."""
+
+    name = "mllm_http"
+    required_tasks: ClassVar[tuple[str, ...]] = ("generate",)
+
+    def __init__(self) -> None:
+        self._settings = ServeSettings.from_environment(os.environ)
+        self._fetcher = Fetcher(
+            self._settings.allowed_audio_hosts,
+            max_bytes=self._settings.max_upload_bytes,
+            seconds=self._settings.fetch_seconds,
+        )
+        self._reader = BodyReader(self._fetcher, self._settings)
+        self._speaker: VllmSpeaker | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    def attach_router(self, app: FastAPI) -> None:
+        """Add routes, limits and the telling of errors; the model is not there yet."""
+        app.include_router(make_router(self._the_speaker, lambda: self._reader))
+        app.add_exception_handler(MllmError, tell_mllm_error)
+        app.add_exception_handler(HTTPException, tell_http_exception)
+        app.add_exception_handler(ClientDisconnect, _nobody_is_there)
+        app.add_middleware(HeardHeader)
+        app.add_middleware(RequestLimits, settings=self._settings)
+
+    async def init_state(self, engine_client: Any, state: State, args: Namespace) -> None:  # noqa: ARG002
+        """The model is there: recordings of its chats are fetched and decoded as those of our routes."""
+        renderer: MusicLLMRenderer = engine_client.renderer
+        renderer.hear_with(DecodePool(renderer.processor, self._settings), self._fetcher)
+        names = [model.name for model in state.openai_serving_models.base_model_paths]
+        self._speaker = VllmSpeaker(engine_client, names)
+        self._watch = asyncio.create_task(self._end_silent_connections(state))
+
+    async def _end_silent_connections(self, state: State) -> None:
+        while not (hasattr(state, "server") and state.server.started):
+            await asyncio.sleep(1.0)
+        await close_silent(state.server, self._settings.upload_seconds)
+
+    def _the_speaker(self) -> VllmSpeaker:
+        assert self._speaker is not None, "vLLM calls init_state before it serves"
+        return self._speaker
+
+
+class VllmSpeaker:
+    """Answers conversations with vLLM's engine.
+
+    Args:
+        engine: vLLM's `EngineClient`, whose renderer is ours.
+        model_names: what a request may call the model.
+    """
+
+    def __init__(self, engine: Any, model_names: Collection[str]) -> None:
+        self._engine = engine
+        self._names = tuple(model_names)
+
+    @property
+    def model_names(self) -> Collection[str]:
+        """What a request may call the model."""
+        return self._names
+
+    async def say(
+        self, messages: Sequence[Message], *, max_new_tokens: int, schema: Mapping[str, Any] | None = None
+    ) -> Answer:
+        """The most probable answer, one that the schema admits if there is one.
+
+        Raises:
+            MllmError: the conversation cannot be answered.
+        """
+        context: int = self._engine.model_config.max_model_len
+        settings = SamplingParams(
+            temperature=0.0,
+            max_tokens=min(max_new_tokens, context - 1),
+            logprobs=0,
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            structured_outputs=None if schema is None else StructuredOutputsParams(json=dict(schema)),
+        )
+        with heard.collected() as parts:
+            prompt = await self._prompt(messages, context - settings.max_tokens)
+            final = None
+            async for output in self._engine.generate(prompt, settings, f"mllm-{uuid.uuid4().hex}"):
+                final = output
+        assert final is not None, "vLLM ends a generation with its output"
+        (said,) = final.outputs
+        ids = list(said.token_ids)
+        return answer_of(
+            self._engine.renderer.tokenizer,
+            ids,
+            [math.exp(chances[token].logprob) for chances, token in zip(said.logprobs, ids, strict=True)],
+            complete=said.finish_reason == "stop",
+            seconds_heard=sum(one.seconds_heard for one in parts),
+            total_seconds=sum(one.total_seconds for one in parts),
+        )
+
+    async def _prompt(self, messages: Sequence[Message], longest: int) -> Any:
+        params = TokenizeParams(max_total_tokens=longest, add_special_tokens=False)
+        try:
+            _, (prompt,) = await self._engine.renderer.render_chat_async([list(messages)], ChatParams(), params)
+        except RefusedError as error:
+            raise error.reason from error
+        except VLLMValidationError as error:
+            raise PromptError(str(error)) from error
+        return prompt
+
+
+async def _nobody_is_there(request: Request, error: Exception) -> Response:  # noqa: ARG001 (as Starlette calls it)
+    """The client hung up in the middle of its request."""
+    return Response(status_code=400)
