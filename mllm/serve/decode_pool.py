@@ -1,8 +1,8 @@
 """Decodes recordings in worker processes, so that no file can take down the process that asks.
 
 In: audio parts of messages. Out: their windows, as `MusicLLMProcessor.listen` gives them. A worker that takes too
-long, or dies of a recording twice, fails that recording; it is replaced. Knows how a worker is spoken to, not how audio is
-decoded.
+long, or dies of a recording twice, fails that recording; it is replaced. Knows how a worker is spoken to, not how audio
+is decoded.
 """
 
 from __future__ import annotations
