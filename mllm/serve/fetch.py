@@ -152,6 +152,10 @@ class Fetcher:
 
     def _check(self, url: str) -> None:
         """Scheme, host and port; the addresses are checked when the connection is made."""
+        if not url.isascii() or not url.isprintable() or " " in url:
+            raise RequestError(
+                HTTPStatus.BAD_REQUEST, f"{_shown(url)} is no valid address; write what is not ASCII in percent codes"
+            )
         try:
             parts = urlsplit(url)
             port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)

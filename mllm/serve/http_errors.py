@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -75,6 +77,17 @@ async def tell_mllm_error(request: Request, error: Exception) -> JSONResponse:  
     return response_of(error)
 
 
+async def tell_validation_error(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+    """Handler of bodies that do not fit the model of a route: the first thing that is wrong, without its value."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = ".".join(str(step) for step in first["loc"][1:] if isinstance(step, int) or step.isidentifier())
+    what = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+    if first["type"] == "json_invalid":
+        return error_response(HTTPStatus.BAD_REQUEST, "the body is not valid JSON; send one object")
+    return error_response(HTTPStatus.BAD_REQUEST, f"{place or 'the body'}: {what}", param=place or None)
+
+
 async def tell_http_exception(request: Request, error: Exception) -> JSONResponse:
     """Handler of what Starlette itself refuses: unknown paths, wrong methods, refused bodies."""
     assert isinstance(error, HTTPException)
@@ -82,6 +95,6 @@ async def tell_http_exception(request: Request, error: Exception) -> JSONRespons
     if error.status_code == HTTPStatus.NOT_FOUND:
         message = f"there is nothing at {request.url.path}; /docs shows what there is"
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (error.headers or {}).get("allow", "another method")
+        allowed = Headers(error.headers).get("allow", "another method")
         message = f"{request.method} is not possible at {request.url.path}; expected {allowed}"
     return error_response(error.status_code, message, headers=error.headers)

@@ -11,8 +11,10 @@ import math
 import os
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -22,6 +24,7 @@ from vllm.renderers import ChatParams
 from vllm.renderers.params import TokenizeParams
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
+import mllm
 from mllm.answer import Answer
 from mllm.errors import MllmError, PromptError
 from mllm.messages import Message
@@ -30,7 +33,7 @@ from mllm.serve.decode_pool import DecodePool
 from mllm.serve.fetch import Fetcher
 from mllm.serve.http_body import BodyReader
 from mllm.serve.http_connections import close_silent
-from mllm.serve.http_errors import tell_http_exception, tell_mllm_error
+from mllm.serve.http_errors import error_response, tell_http_exception, tell_mllm_error, tell_validation_error
 from mllm.serve.http_heard import HeardHeader
 from mllm.serve.http_limits import RequestLimits
 from mllm.serve.http_routes import make_router
@@ -61,11 +64,14 @@ class MusicEndpoints:
             seconds=self._settings.fetch_seconds,
         )
         self._reader = BodyReader(self._fetcher, self._settings)
+        self._app: FastAPI | None = None
         self._speaker: VllmSpeaker | None = None
         self._watch: asyncio.Task[None] | None = None
 
     def attach_router(self, app: FastAPI) -> None:
         """Add routes, limits and the telling of errors; the model is not there yet."""
+        self._app = app
+        app.title, app.version = "mllm", mllm.__version__
         app.include_router(make_router(self._the_speaker, lambda: self._reader))
         app.add_exception_handler(MllmError, tell_mllm_error)
         app.add_exception_handler(HTTPException, tell_http_exception)
@@ -77,6 +83,9 @@ class MusicEndpoints:
         """The model is there: recordings of its chats are fetched and decoded as those of our routes."""
         renderer: MusicLLMRenderer = engine_client.renderer
         renderer.hear_with(DecodePool(renderer.processor, self._settings), self._fetcher)
+        assert self._app is not None, "vLLM calls attach_router first"
+        self._app.add_exception_handler(RequestValidationError, tell_validation_error)  # vLLM has set its own by now
+        self._app.add_exception_handler(VLLMValidationError, _tell_vllm_validation)
         names = [model.name for model in state.openai_serving_models.base_model_paths]
         self._speaker = VllmSpeaker(engine_client, names)
         self._watch = asyncio.create_task(self._end_silent_connections(state))
@@ -117,30 +126,43 @@ class VllmSpeaker:
             MllmError: the conversation cannot be answered.
         """
         context: int = self._engine.model_config.max_model_len
-        settings = SamplingParams(
-            temperature=0.0,
-            max_tokens=min(max_new_tokens, context - 1),
-            logprobs=0,
-            detokenize=False,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-            structured_outputs=None if schema is None else StructuredOutputsParams(json=dict(schema)),
-        )
+        longest = min(max_new_tokens, context - 1)
         with heard.collected() as parts:
-            prompt = await self._prompt(messages, context - settings.max_tokens)
-            final = None
-            async for output in self._engine.generate(prompt, settings, f"mllm-{uuid.uuid4().hex}"):
-                final = output
-        assert final is not None, "vLLM ends a generation with its output"
-        (said,) = final.outputs
+            prompt = await self._prompt(messages, context - longest)
+        settings: dict[str, Any] = {"temperature": 0.0, "max_tokens": longest, "logprobs": 0}
+        if schema is not None:
+            settings["structured_outputs"] = StructuredOutputsParams(json=dict(schema))
+        (said,) = (await self._generate(prompt, settings)).outputs
         ids = list(said.token_ids)
+        chances = said.logprobs if schema is None else await self._chances(prompt, ids)
         return answer_of(
             self._engine.renderer.tokenizer,
             ids,
-            [math.exp(chances[token].logprob) for chances, token in zip(said.logprobs, ids, strict=True)],
+            [math.exp(one[token].logprob) for one, token in zip(chances, ids, strict=True)],
             complete=said.finish_reason == "stop",
             seconds_heard=sum(one.seconds_heard for one in parts),
             total_seconds=sum(one.total_seconds for one in parts),
         )
+
+    async def _chances(self, prompt: Any, ids: list[int]) -> list[Any]:
+        """Log-probabilities that the model itself gives to an answer.
+
+        Where a schema restricts decoding, vLLM tells probabilities among what the schema admits, with which a model
+        that would rather say something else looks sure.
+        """
+        read = {**prompt, "prompt_token_ids": [*prompt["prompt_token_ids"], *ids[:-1]]}
+        settings = {"temperature": 0.0, "max_tokens": 1, "prompt_logprobs": 0, "logprob_token_ids": [ids[-1]]}
+        output = await self._generate(read, settings)
+        return [*output.prompt_logprobs[len(prompt["prompt_token_ids"]) :], output.outputs[0].logprobs[0]]
+
+    async def _generate(self, prompt: Any, settings: Mapping[str, Any]) -> Any:
+        """The finished output; given up in the engine when this is cancelled."""
+        parameters = SamplingParams(detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY, **settings)
+        final = None
+        async for output in self._engine.generate(prompt, parameters, f"mllm-{uuid.uuid4().hex}"):
+            final = output
+        assert final is not None, "vLLM ends a generation with its output"
+        return final
 
     async def _prompt(self, messages: Sequence[Message], longest: int) -> Any:
         params = TokenizeParams(max_total_tokens=longest, add_special_tokens=False)
@@ -151,6 +173,14 @@ class VllmSpeaker:
         except VLLMValidationError as error:
             raise PromptError(str(error)) from error
         return prompt
+
+
+async def _tell_vllm_validation(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """What vLLM refuses, in its words, without the parameters that it writes behind them."""
+    assert isinstance(error, VLLMValidationError)
+    if isinstance(error, RefusedError):
+        return error_response(error.http_status, error.message, param=error.parameter)
+    return error_response(HTTPStatus.BAD_REQUEST, str(error.args[0]), param=error.parameter)
 
 
 async def _nobody_is_there(request: Request, error: Exception) -> Response:  # noqa: ARG001 (as Starlette calls it)
