@@ -31,7 +31,7 @@ class Site(http.server.ThreadingHTTPServer):
 
 
 class Page(http.server.BaseHTTPRequestHandler):
-    """`/N` redirects N times, `/to/URL` redirects there, `/slow` never ends, `/status/N` answers N, others give `BODY`."""
+    """`/N` redirects N times, `/to/URL` redirects there, `/slow` never ends, `/status/N` fails, others give `BODY`."""
 
     server: Site
 
@@ -186,9 +186,7 @@ def test_a_name_is_resolved_once_and_what_was_checked_is_connected_to() -> None:
 
     with running(Site()) as public, running(Site("127.0.0.2", public.server_port)) as inner:
         port = public.server_port
-        one = fetcher(
-            f"music.test:{port}", is_allowed=only_first, names={"music.test": ["127.0.0.1", "127.0.0.2"]}
-        )
+        one = fetcher(f"music.test:{port}", is_allowed=only_first, names={"music.test": ["127.0.0.1", "127.0.0.2"]})
         assert fetch(one, f"http://music.test:{port}/a.wav") == BODY
         assert public.asked == [(f"music.test:{port}", "/a.wav")]
         assert looked_up == ["127.0.0.1"]
@@ -236,8 +234,10 @@ def test_https_keeps_the_name_while_the_address_is_chosen(tmp_path: Path) -> Non
     """The certificate is for the name; SNI and Host carry it, the connection goes to what the resolver said."""
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=music.test"]
-        + ["-addext", "subjectAltName=DNS:music.test", "-keyout", str(key), "-out", str(certificate)],
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=music.test"),
+            *("-addext", "subjectAltName=DNS:music.test", "-keyout", str(key), "-out", str(certificate)),
+        ],
         check=True,
         capture_output=True,
     )

@@ -151,37 +151,46 @@ class _Worker:
     def stop(self) -> None:
         """End the process; the next recording starts another."""
         process, self.process = self.process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):  # what was still to be written has no reader
-                if pipe is not None:
-                    pipe.close()
+        if process is not None:
+            _end(process)
 
     def _running(self) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
         if self.process is not None and self.process.poll() is not None:
             self.stop()
         if self.process is None:
-            kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-            place = str(Path(mllm.__file__).parents[1])
-            self.process = subprocess.Popen(  # noqa: S603 (words of our own)
-                [sys.executable, "-P", "-m", decode_worker.__name__],
-                env={**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": place},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            assert self.process.stdout is not None
-            try:
-                decode_worker.receive(self.process.stdout)  # it says that it is there
-            except EOFError as error:
-                self.stop()
-                raise ChildProcessError("a process that decodes cannot be started") from error
+            self.process = _start()
         assert self.process.stdout is not None
         return self.process, self.process.stdout
+
+
+def _start() -> subprocess.Popen[bytes]:
+    """A process that is ready for work."""
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    place = str(Path(mllm.__file__).parents[1])
+    process = subprocess.Popen(  # noqa: S603 (words of our own)
+        [sys.executable, "-P", "-m", decode_worker.__name__],
+        env={**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": place},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        decode_worker.receive(process.stdout)  # it says that it is there
+    except EOFError as error:
+        _end(process)
+        raise ChildProcessError("a process that decodes cannot be started") from error
+    return process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):  # what was still to be written has no reader
+            if pipe is not None:
+                pipe.close()
 
 
 def _end_late(process: subprocess.Popen[bytes], late: threading.Event) -> None:

@@ -82,7 +82,7 @@ class Captions(BaseModel):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Routes:
     speaker: Callable[[], Speaker]
-    reader: Callable[[], BodyReader]
+    reader: BodyReader
     answered_at: list[float] = dataclasses.field(default_factory=list)
     """When the model answered last; at most one entry."""
 
@@ -92,7 +92,7 @@ class _Routes:
         Recordings come as files of a form (`file`, several times for several) or in JSON (`audio`). If some of several
         cannot be heard, each of them has an `error` in place of a caption; if none can, the request fails.
         """
-        options, recordings = await self.reader().read(request, CaptionRequest, CaptionForm)
+        options, recordings = await self.reader.read(request, CaptionRequest, CaptionForm)
         self._check_model(options.model)
         question = captions.question(options.style)
         length = options.max_tokens or MAX_NEW_TOKENS
@@ -130,7 +130,7 @@ class _Routes:
 
     async def describe(self, request: Request) -> Response:
         """Tempo, key, meter and instruments of one recording, each with its confidence, as `mllm describe --json`."""
-        options, recordings = await self.reader().read(request, DescribeRequest, DescribeForm)
+        options, recordings = await self.reader.read(request, DescribeRequest, DescribeForm)
         self._check_model(options.model)
         if len(recordings) != 1:
             raise RequestError(HTTPStatus.BAD_REQUEST, f"{len(recordings)} recordings were sent; expected one")
@@ -176,12 +176,12 @@ class _Routes:
         return next(iter(self.speaker().model_names))
 
 
-def make_router(speaker: Callable[[], Speaker], reader: Callable[[], BodyReader]) -> APIRouter:
+def make_router(speaker: Callable[[], Speaker], reader: BodyReader) -> APIRouter:
     """The routes.
 
     Args:
         speaker: gives who answers; called for each request, as routes are there before a model is.
-        reader: gives what reads bodies.
+        reader: of bodies.
     """
     routes = _Routes(speaker=speaker, reader=reader)
     router = APIRouter(tags=["music"])

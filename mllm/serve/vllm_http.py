@@ -14,9 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from vllm import SamplingParams
 from vllm.exceptions import VLLMValidationError
@@ -24,19 +22,15 @@ from vllm.renderers import ChatParams
 from vllm.renderers.params import TokenizeParams
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-import mllm
 from mllm.answer import Answer
-from mllm.errors import MllmError, PromptError
+from mllm.errors import PromptError
 from mllm.messages import Message
 from mllm.serve import heard
 from mllm.serve.decode_pool import DecodePool
 from mllm.serve.fetch import Fetcher
-from mllm.serve.http_body import BodyReader
+from mllm.serve.http_app import add_routes, tell_errors
 from mllm.serve.http_connections import close_silent
-from mllm.serve.http_errors import error_response, tell_http_exception, tell_mllm_error, tell_validation_error
-from mllm.serve.http_heard import HeardHeader
-from mllm.serve.http_limits import RequestLimits
-from mllm.serve.http_routes import make_router
+from mllm.serve.http_errors import error_response
 from mllm.serve.vllm_errors import RefusedError
 from mllm.serve_settings import ServeSettings
 from mllm.speech import answer_of
@@ -63,7 +57,6 @@ class MusicEndpoints:
             max_bytes=self._settings.max_upload_bytes,
             seconds=self._settings.fetch_seconds,
         )
-        self._reader = BodyReader(self._fetcher, self._settings)
         self._app: FastAPI | None = None
         self._speaker: VllmSpeaker | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -71,21 +64,17 @@ class MusicEndpoints:
     def attach_router(self, app: FastAPI) -> None:
         """Add routes, limits and the telling of errors; the model is not there yet."""
         self._app = app
-        app.title, app.version = "mllm", mllm.__version__
-        app.include_router(make_router(self._the_speaker, lambda: self._reader))
-        app.add_exception_handler(MllmError, tell_mllm_error)
-        app.add_exception_handler(HTTPException, tell_http_exception)
-        app.add_exception_handler(ClientDisconnect, _nobody_is_there)
-        app.add_middleware(HeardHeader)
-        app.add_middleware(RequestLimits, settings=self._settings)
+        add_routes(app, self._the_speaker, self._fetcher, self._settings)
 
     async def init_state(self, engine_client: Any, state: State, args: Namespace) -> None:  # noqa: ARG002
         """The model is there: recordings of its chats are fetched and decoded as those of our routes."""
         renderer: MusicLLMRenderer = engine_client.renderer
         renderer.hear_with(DecodePool(renderer.processor, self._settings), self._fetcher)
         assert self._app is not None, "vLLM calls attach_router first"
-        self._app.add_exception_handler(RequestValidationError, tell_validation_error)  # vLLM has set its own by now
+        # vLLM has set handlers of its own by now, and had everything put together.
+        tell_errors(self._app)
         self._app.add_exception_handler(VLLMValidationError, _tell_vllm_validation)
+        self._app.middleware_stack = self._app.build_middleware_stack()
         names = [model.name for model in state.openai_serving_models.base_model_paths]
         self._speaker = VllmSpeaker(engine_client, names)
         self._watch = asyncio.create_task(self._end_silent_connections(state))
@@ -181,8 +170,3 @@ async def _tell_vllm_validation(request: Request, error: Exception) -> Response:
     if isinstance(error, RefusedError):
         return error_response(error.http_status, error.message, param=error.parameter)
     return error_response(HTTPStatus.BAD_REQUEST, str(error.args[0]), param=error.parameter)
-
-
-async def _nobody_is_there(request: Request, error: Exception) -> Response:  # noqa: ARG001 (as Starlette calls it)
-    """The client hung up in the middle of its request."""
-    return Response(status_code=400)
