@@ -25,13 +25,14 @@ BODY = b"RIFF" + bytes(4000)
 class Site(http.server.ThreadingHTTPServer):
     """A web site that notes what it is asked."""
 
-    def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, address: str = "127.0.0.1", port: int = 0, body: bytes = BODY) -> None:
+        self.body = body
         self.asked: list[tuple[str, str]] = []
         super().__init__((address, port), Page)
 
 
 class Page(http.server.BaseHTTPRequestHandler):
-    """`/N` redirects N times, `/to/URL` redirects there, `/slow` never ends, `/status/N` fails, others give `BODY`."""
+    """`/N` redirects N times, `/to/URL` redirects there, `/slow` never ends, `/status/N` fails, others give a body."""
 
     server: Site
 
@@ -46,9 +47,9 @@ class Page(http.server.BaseHTTPRequestHandler):
         else:
             self.send_response(HTTPStatus.OK)
             if self.path != "/endless":
-                self.send_header("Content-Length", str(len(BODY)))
+                self.send_header("Content-Length", str(len(self.server.body)))
             self.end_headers()
-            self.wfile.write(BODY if self.path != "/slow" else BODY[:10])
+            self.wfile.write(self.server.body if self.path != "/slow" else BODY[:10])
             with contextlib.suppress(OSError):
                 while self.path == "/endless":
                     self.wfile.write(BODY)
