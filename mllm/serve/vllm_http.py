@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from vllm import SamplingParams
@@ -74,6 +75,7 @@ class MusicEndpoints:
         # vLLM has set handlers of its own by now, and had everything put together.
         tell_errors(self._app)
         self._app.add_exception_handler(VLLMValidationError, _tell_vllm_validation)
+        self._app.add_exception_handler(ValidationError, _tell_malformed_part)
         self._app.middleware_stack = self._app.build_middleware_stack()
         names = [model.name for model in state.openai_serving_models.base_model_paths]
         self._speaker = VllmSpeaker(engine_client, names)
@@ -170,3 +172,10 @@ async def _tell_vllm_validation(request: Request, error: Exception) -> Response:
     if isinstance(error, RefusedError):
         return error_response(error.http_status, error.message, param=error.parameter)
     return error_response(HTTPStatus.BAD_REQUEST, str(error.args[0]), param=error.parameter)
+
+
+async def _tell_malformed_part(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """A part of a message that vLLM itself does not understand; it lists all that it could have been."""
+    assert isinstance(error, ValidationError)
+    message = "a part of a message is not understood; expected text, input_audio or audio_url, each with its own key"
+    return error_response(HTTPStatus.BAD_REQUEST, message, param="messages")
