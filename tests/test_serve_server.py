@@ -27,7 +27,7 @@ from tests.tiny_checkpoint import RATE_HZ, tone
 
 DEMO = Path(__file__).parents[1] / "mllm" / "data" / "demo.mp3"
 KEY = {"Authorization": "Bearer of tests"}
-SECONDS_TO_START = 240
+SECONDS_TO_START = 400
 
 
 def has_plug_in() -> bool:
