@@ -79,7 +79,7 @@ def test_the_reference_checkpoint_is_served_by_default(started: list[Any]) -> No
         (["one", "two"], "'one' and 'two' were given; expected one checkpoint"),
         (["one", "--model", "two"], "'one' and 'two' were given; expected one checkpoint"),
         (["--port", "0"], "port"),
-        (["--max-audios", "0"], "max-audios"),
+        (["--max-audios", "0"], "max_audios"),
         (["--allowed-audio-host", "http://music.test"], "expected name or name:port"),
     ],
 )
