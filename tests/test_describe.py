@@ -216,6 +216,13 @@ def test_the_schema_for_decoding_admits_what_the_model_learns_and_nothing_strang
     jsonschema.validate(good, schema)
     jsonschema.validate(dict.fromkeys(good), schema)
     jsonschema.validate({**good, "genre": "jazz", "mood": None, "vocals": False}, schema)
-    for wrong in ({"tempo_bpm": 400}, {"key": "H minor"}, {"meter": "5/4"}, {"instruments": []}, {"artist": "me"}):
+    strange: list[dict[str, object]] = [
+        {"tempo_bpm": 400},
+        {"key": "H minor"},
+        {"meter": "5/4"},
+        {"instruments": []},
+        {"artist": "me"},
+    ]
+    for wrong in strange:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({**good, **wrong}, schema)
