@@ -109,7 +109,7 @@ def test_ten_hours_in_a_small_file_are_refused_without_decoding_them(pool: Decod
     began = time.monotonic()
     with pytest.raises(AudioLimitError, match=r"lasts 600.0 minutes; at most 60 minutes are accepted"):
         pool.hear(Audio(source=path.read_bytes()))
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 5.0
 
 
 def test_a_file_that_holds_more_than_it_declares(tmp_path: Path) -> None:
