@@ -28,7 +28,7 @@ from transformers import (
 )
 
 from mllm.errors import ConfigError
-from mllm.facts import INSTRUMENTS, KEYS
+from mllm.facts import INSTRUMENTS, KEYS, METERS
 from mllm.instruct_data import blocks, dialogue, statements
 from mllm.instruct_data.dialogue import Turn
 from mllm.prompt import IGNORE_INDEX
@@ -57,7 +57,9 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-_SPLIT = r" ?[A-G][#b](?![A-Za-z])|\d|'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+_SPLIT = (
+    r" ?[A-G][#b](?![A-Za-z])|\d{1,2}/\d{1,2}(?!\d)|\d|'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+)
 GATE_PASS = 0.98
 """Share of gate questions that must be answered exactly right, in every part of the gate."""
 
@@ -100,7 +102,7 @@ def questions_in(prose: str) -> tuple[str, ...]:
 
 
 def train_tokenizer(config: TextConfig, prose: str) -> PreTrainedTokenizerFast:
-    """A byte-level BPE in which digits, key names and every word of an audio block are single tokens.
+    """A byte-level BPE in which digits, key names, meters and every word of an audio block are single tokens.
 
     Raises:
         ConfigError: if `vocab_size` leaves no room for them.
@@ -114,7 +116,7 @@ def train_tokenizer(config: TextConfig, prose: str) -> PreTrainedTokenizerFast:
         context = statements.text_context(rng)
         turns = [dialogue.random_turn(rng, context.known[0]) for _ in range(8)]
         made.append(context.text + "\n".join(f"{t.question}\n{t.answer}" for t in turns))
-    made += [f" {key} {key}" for key in KEYS] * 100
+    made += [f" {name} {name}" for name in (*KEYS, *METERS)] * 100
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -142,14 +144,15 @@ def train_tokenizer(config: TextConfig, prose: str) -> PreTrainedTokenizerFast:
 
 
 _LOOKUPS = dialogue.Mix(roll_call=0.3, instrument=0.7, negated=0.0)
-_PRESENCE = dialogue.Mix(roll_call=0.1, negated=0.05)
+_PRESENCE = dialogue.Mix(roll_call=0.1, negated=0.05, check=0.35)
+_EVERYTHING = dialogue.Mix(check=0.4)
 CURRICULUM: tuple[tuple[float, dialogue.Mix], ...] = (
     (0.0, _LOOKUPS),
     (0.06, _LOOKUPS),
     (0.1, _PRESENCE),
     (0.25, _PRESENCE),
-    (0.45, dialogue.MIX),
-    (1.0, dialogue.MIX),
+    (0.45, _EVERYTHING),
+    (1.0, _EVERYTHING),
 )
 """What is asked, by the share of the batches that has been drawn.
 
@@ -158,7 +161,7 @@ that step and another one; with as many negated ones it is an exclusive or on to
 questions negated, the first word of yes/no answers was chance after 320,000 questions.
 """
 _TURNS = (1, 2, 3)
-_SEVERAL_WINDOWS = 0.1
+_SEVERAL_WINDOWS = 0.2
 _PROSE_CHARACTERS = 400
 
 

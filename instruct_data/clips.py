@@ -1,7 +1,8 @@
-"""Conversations about rendered clips whose facts are exactly known.
+"""Conversations about clips, as a frozen encoder hears them.
 
-In: encoder features of clips, their labels, and what the frozen encoder itself makes of each. Out: messages, soft-token
-targets and features, drawn without end from a seed. Knows nothing of training loops, tokenizers or prompts.
+In: encoder features of clips, and what the encoder itself names in each. Out: messages, soft-token targets and
+features, drawn without end from a seed. An adapter is taught to pass on what the encoder names, not the labels: what
+the encoder cannot hear would only be learnt by heart. Knows nothing of training loops, tokenizers or prompts.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from mllm.instruct_data import blocks, dialogue
 from mllm.instruct_data.statements import Known, known_from_facts
 
 SURE = 0.3
-"""An encoder that is wrong, and gives its best guess no more than this, is taught to be quoted as unknown."""
-_TEMPO_TOLERANCE = 0.04
+"""A key or meter that the encoder gives no more than this is said to be unknown."""
+SURE_OF_TEMPO = 0.4
+"""The same for all tempi within `TEMPO_TOLERANCE` of the best one together, as neighbours share what is heard."""
+TEMPO_TOLERANCE = 0.04
+"""Relative difference up to which two tempi count as the same."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class HeardClip:
-    """A clip as the frozen encoder hears it, and what can truly be said of it."""
+    """A clip as the frozen encoder hears it, and what it names."""
 
     id: str
     features: Tensor
@@ -34,48 +38,29 @@ class HeardClip:
     """What the answers say."""
 
 
-def exact_facts(tempo_bpm: float, key: int, meter: int, instruments: Sequence[int]) -> Facts:
-    """Facts from label indices (-1, or a tempo of 0, where not known); the tempo in its nearest class."""
-    return Facts(
-        tempo_bpm=vocabulary.TEMPO_CLASSES_BPM[vocabulary.nearest_tempo_class(tempo_bpm)] if tempo_bpm > 0 else None,
-        key=vocabulary.KEYS[key] if key >= 0 else None,
-        meter=vocabulary.METERS[meter] if meter >= 0 else None,
-        instruments=tuple(vocabulary.INSTRUMENTS[i] for i in sorted(instruments)),
-    )
-
-
-def facts_to_say(truth: Facts, readout: Mapping[str, Sequence[float]]) -> Facts:
-    """The truth, as far as the encoder's own readout allows it to be told from the sound.
-
-    Where the encoder names a tempo within 4 % of the true one, its class is said, so that the digits belong together.
-    Where it is wrong and unsure (its best guess at most `SURE`), the field is said to be unknown.
+def named_facts(readout: Mapping[str, Sequence[float]]) -> Facts:
+    """What an encoder names, as far as it is sure: what an adapter behind it has to pass on.
 
     Args:
-        truth: the exact facts.
-        readout: probabilities by field: `tempo`, `key` and `meter`, each over its vocabulary.
+        readout: probabilities by field: `tempo`, `key` and `meter`, each over its vocabulary, and `instruments`, of
+            which those from 0.5 on play.
     """
-    tempo, key, meter = truth.tempo_bpm, truth.key, truth.meter
-    if tempo is not None:
-        guess = _best(readout["tempo"])
-        named = vocabulary.TEMPO_CLASSES_BPM[guess]
-        if abs(named / tempo - 1.0) <= _TEMPO_TOLERANCE:
-            tempo = named
-        elif readout["tempo"][guess] <= SURE:
-            tempo = None
-    if key is not None and _wrong_and_unsure(readout["key"], vocabulary.KEYS.index(key)):
-        key = None
-    if meter is not None and _wrong_and_unsure(readout["meter"], vocabulary.METERS.index(meter)):
-        meter = None
-    return dataclasses.replace(truth, tempo_bpm=tempo, key=key, meter=meter)
+    tempi = vocabulary.TEMPO_CLASSES_BPM
+    tempo = tempi[_best(readout["tempo"])]
+    near = sum(p for bpm, p in zip(tempi, readout["tempo"], strict=True) if abs(bpm / tempo - 1.0) <= TEMPO_TOLERANCE)
+    key, meter = _best(readout["key"]), _best(readout["meter"])
+    return Facts(
+        tempo_bpm=tempo if near > SURE_OF_TEMPO else None,
+        key=vocabulary.KEYS[key] if readout["key"][key] > SURE else None,
+        meter=vocabulary.METERS[meter] if readout["meter"][meter] > SURE else None,
+        instruments=tuple(
+            name for name, p in zip(vocabulary.INSTRUMENTS, readout["instruments"], strict=True) if p >= 0.5
+        ),
+    )
 
 
 def _best(probabilities: Sequence[float]) -> int:
     return max(range(len(probabilities)), key=lambda i: probabilities[i])
-
-
-def _wrong_and_unsure(probabilities: Sequence[float], right: int) -> bool:
-    guess = _best(probabilities)
-    return guess != right and probabilities[guess] <= SURE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,16 +9,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+from collections.abc import Sequence
 
 from mllm import describe
 from mllm import facts as vocabulary
 from mllm.facts import Facts
-from mllm.instruct_data.phrases import SYNONYMS, with_article
+from mllm.instruct_data.phrases import SYNONYMS, Phrasings, with_article
 from mllm.instruct_data.statements import Known, join
 from mllm.instruct_data.wordings import CANNOT_TELL, QUESTIONS
 
 SLOW_BELOW_BPM = 80
 FAST_FROM_BPM = 130
+_THINNED = 0.15
+"""Share of the questions of training that lose some of their filler words."""
 _PRODUCT_QUESTIONS = {"json": describe.QUESTION, "caption": describe.CAPTION_QUESTION}
 
 
@@ -29,6 +32,11 @@ class Turn:
     question: str
     answer: str
     intent: str
+
+
+def _worded(rng: random.Random, phrasings: Phrasings, *, held_out: bool) -> str:
+    """A question with its fields unfilled; some of those of training have lost some of their filler words."""
+    return phrasings.choose(rng, held_out=held_out, thin=_THINNED)
 
 
 def named(instruments: tuple[str, ...]) -> str:
@@ -127,11 +135,12 @@ def instrument_turn(
     """
     present = known.facts.instruments or ()
     if name is None:
-        pool = [present, tuple(known.absent), vocabulary.INSTRUMENTS]
+        absent = tuple(name for name in vocabulary.INSTRUMENTS if name in known.absent)
+        pool = [present, absent, vocabulary.INSTRUMENTS]
         pools = [pool[0] or pool[2], pool[1] or pool[2], pool[2]]
         name = rng.choice(rng.choices(pools, weights=(5, 5, 1))[0])
     said = rng.choice(SYNONYMS[name])
-    pattern = QUESTIONS["lacks" if negated else "has"].choose(rng, held_out=held_out)
+    pattern = _worded(rng, QUESTIONS["lacks" if negated else "has"], held_out=held_out)
     question = pattern.format(name=said, a_name=with_article(said))
     question = question[0].upper() + question[1:]
     if name in present:
@@ -152,7 +161,7 @@ def roll_call_turn(rng: random.Random, known: Known, *, held_out: bool) -> Turn:
     asked = asked or rng.sample(vocabulary.INSTRUMENTS, rng.choice((2, 3)))
     rng.shuffle(asked)
     said = [rng.choice(SYNONYMS[name]) if rng.random() < 0.4 else name for name in asked]
-    question = QUESTIONS["roll_call"].choose(rng, held_out=held_out).format(names=join(said))
+    question = _worded(rng, QUESTIONS["roll_call"], held_out=held_out).format(names=join(said))
     verdicts = ", ".join(f"{name} {'yes' if name in present else 'no'}" for name in asked)
     answer = f"I checked: {verdicts}." if told else cannot_tell("the instruments")
     return Turn(question=question[0].upper() + question[1:], answer=answer, intent="roll_call")
@@ -160,21 +169,35 @@ def roll_call_turn(rng: random.Random, known: Known, *, held_out: bool) -> Turn:
 
 def _check_turn(rng: random.Random, facts: Facts, *, held_out: bool) -> Turn:
     """Is the key, the mode or the meter so? Asked of the true value in half of the questions."""
-    intent = rng.choice(("is_key", "is_mode", "is_meter"))
-    truth = facts.meter if intent == "is_meter" else facts.key
-    pool = vocabulary.METERS if intent == "is_meter" else vocabulary.KEYS
+    intent = rng.choice(("is_key", "is_mode", "is_meter", "choices"))
+    of_meter = intent == "is_meter" or (intent == "choices" and rng.random() < 0.5)
+    truth, pool, what = (
+        (facts.meter, vocabulary.METERS, "the meter") if of_meter else (facts.key, vocabulary.KEYS, "the key")
+    )
+    if intent == "choices":
+        return _choices_turn(rng, truth, pool, what, held_out=held_out)
     asked = truth if truth is not None and rng.random() < 0.5 else rng.choice(pool)
     mode = asked.split()[-1]
-    pattern = QUESTIONS[intent].choose(rng, held_out=held_out)
-    question = pattern.format(key=asked, mode=mode, meter=asked)
-    what = "the meter" if intent == "is_meter" else "the key"
+    question = _worded(rng, QUESTIONS[intent], held_out=held_out).format(key=asked, mode=mode, meter=asked)
     if truth is None:
         answer = cannot_tell(what)
     else:
         agree = truth.split()[-1] == mode if intent == "is_mode" else asked == truth
-        said = f"the time signature is {truth}" if intent == "is_meter" else f"the key is {truth}"
+        said = f"the time signature is {truth}" if of_meter else f"the key is {truth}"
         answer = f"{'Yes' if agree else 'No'}, {said}."
     return Turn(question=question[0].upper() + question[1:], answer=answer, intent=intent)
+
+
+def _choices_turn(rng: random.Random, truth: str | None, pool: Sequence[str], what: str, *, held_out: bool) -> Turn:
+    """Which of two or three keys or meters is it? The answer says it of each, in the order of the question."""
+    asked = rng.sample(pool, rng.choice((2, 3)))
+    if truth is not None and truth not in asked and rng.random() < 0.8:
+        asked[rng.randrange(len(asked))] = truth
+    names = f"{', '.join(asked[:-1])} {rng.choice(('or', 'or', 'and'))} {asked[-1]}"
+    question = _worded(rng, QUESTIONS["choices"], held_out=held_out).format(names=names)
+    verdicts = ", ".join(f"{name} {'yes' if name == truth else 'no'}" for name in asked)
+    answer = f"I checked: {verdicts}." if truth is not None else cannot_tell(what)
+    return Turn(question=question[0].upper() + question[1:], answer=answer, intent="choices")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -187,10 +210,12 @@ class Mix:
     """Questions about several instruments at once."""
     instrument: float = 0.32
     """Questions about one instrument."""
+    check: float = 0.18
+    """Questions whether key, mode or meter are as named, among the others."""
 
 
 MIX = Mix()
-"""What the gate asks, and the end of the training."""
+"""What the gate asks."""
 
 
 def random_turn(rng: random.Random, known: Known, *, held_out: bool = False, mix: Mix = MIX) -> Turn:
@@ -208,18 +233,17 @@ def random_turn(rng: random.Random, known: Known, *, held_out: bool = False, mix
     if kind < mix.roll_call + mix.instrument:
         return instrument_turn(rng, known, negated=rng.random() < mix.negated, held_out=held_out)
     kind = rng.random()
-    if kind < 0.65:
+    if kind < mix.check:
+        return _check_turn(rng, known.facts, held_out=held_out)
+    if kind < mix.check + 0.8 * (1.0 - mix.check):
         intent = rng.choices(OPEN_INTENTS, weights=_OPEN_WEIGHTS)[0]
-        question = QUESTIONS[intent].choose(rng, held_out=held_out)
+        question = _worded(rng, QUESTIONS[intent], held_out=held_out)
         if not held_out and intent in _PRODUCT_QUESTIONS and rng.random() < 0.3:
             question = _PRODUCT_QUESTIONS[intent]
         return Turn(question=question, answer=_open_answer(intent, known.facts), intent=intent)
-    if kind < 0.83:
-        return _check_turn(rng, known.facts, held_out=held_out)
     what = rng.choice(tuple(CANNOT_TELL))
-    return Turn(
-        question=CANNOT_TELL[what].choose(rng, held_out=held_out), answer=cannot_tell(what), intent="cannot_tell"
-    )
+    question = _worded(rng, CANNOT_TELL[what], held_out=held_out)
+    return Turn(question=question, answer=cannot_tell(what), intent="cannot_tell")
 
 
 _ORDINALS = ("first", "second")

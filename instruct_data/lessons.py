@@ -23,20 +23,20 @@ from mllm.prompt import build_prompt
 from mllm.train.adapter import Example
 from mllm.train.feature_store import FeatureStore
 
-_READOUTS = ("tempo", "key", "meter")
+_READOUTS = ("tempo", "key", "meter", "instruments")
 
 
 @torch.no_grad()
 def hear(encoder: cqt.Encoder, store: Path, *, limit: int | None = None) -> Iterator[HeardClip]:
-    """Every clip of a feature store as the frozen encoder hears it, with the facts that can be told from the sound."""
+    """Every clip of a feature store as the frozen encoder hears it, with the facts that it names."""
     reader = FeatureStore(store)
     for clip in reader.clips[:limit]:
         levels, _, _ = reader.read(clip)
         features = torch.from_numpy(levels)[None]
-        named = encoder.readout(features)
-        truth = clips.exact_facts(clip.tempo_bpm, clip.key, clip.meter, clip.instruments)
-        readout = {field: named[field][0].tolist() for field in _READOUTS}
-        facts = clips.facts_to_say(truth, readout)
+        readout = {
+            field: values[0].tolist() for field, values in encoder.readout(features).items() if field in _READOUTS
+        }
+        facts = clips.named_facts(readout)
         yield HeardClip(id=clip.id, features=encoder.encode(features).half(), facts=facts)
 
 

@@ -80,14 +80,43 @@ class Phrasings:
     def _kept(self) -> frozenset[str]:
         return frozenset(map(plain, self.held_out))
 
-    def choose(self, rng: random.Random, *, held_out: bool) -> str:
-        """A sentence with its fields unfilled: a held-out one, or one of training that is no held-out one."""
+    def choose(self, rng: random.Random, *, held_out: bool, thin: float = 0.0) -> str:
+        """A sentence with its fields unfilled: a held-out one, or one of training that is no held-out one.
+
+        Args:
+            rng: makes the choice.
+            held_out: which of the two.
+            thin: share of the sentences of training that lose some of their words, see `thinned`.
+        """
         if held_out:
             return rng.choice(self.held_out)
         while True:
             sentence = say(rng, rng.choice(self.train))
+            if thin and rng.random() < thin:
+                sentence = thinned(rng, sentence)
             if plain(sentence) not in self._kept:
                 return sentence
+
+
+_FILLER = re.compile(
+    r"(?:a|an|the|please|kindly|this|that|it|its|it's|what's|in|of|on|at|to|for|with|by|from|and|or|so|is|are|was|were|be"
+    r"|been|do|does|did|have|has|can|could|would|will|shall|should|may|I|you|we|they|me|us|my|your|our|I'd|I'm|you'd|here"
+    r"|there|now|just|tell|say|know|think|hear|want|like|let|give|see|get|any|some|maybe|also|really|actually|exactly)"
+    r"[,.?!]?",
+    re.IGNORECASE,
+)
+"""Words that a question can lose without meaning something else."""
+
+
+def thinned(rng: random.Random, sentence: str) -> str:
+    """The sentence without a third of its filler words: its meaning has to be read from what is left.
+
+    Fields and all other words stay, negations among them.
+    """
+    words = sentence.split(" ")
+    kept = [word for word in words if not _FILLER.fullmatch(word) or rng.random() < 0.67]
+    text = " ".join(kept) or sentence
+    return text[0].upper() + text[1:]
 
 
 SYNONYMS: dict[str, tuple[str, ...]] = {

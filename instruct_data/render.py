@@ -27,6 +27,7 @@ from mllm import facts
 from mllm.errors import ConfigError
 from mllm.instruct_data.arrange import Arrangement, arrange
 from mllm.instruct_data.effects import degrade
+from mllm.instruct_data.fonts import Font, FontChoice
 from mllm.instruct_data.scores import Tune, key_correlations, pitch_class_weights
 from mllm.instruct_data.synth import SAMPLE_RATE_HZ, FontSynthesizer, Part, Room, Voice
 
@@ -50,19 +51,6 @@ _MIXED_FONTS_SHARE = 0.5
 """How often every part of a varied clip has a font of its own."""
 _MOST_STEMS = 8
 """Channels that a FLAC file can have."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Font:
-    """A sound font and how often it is used."""
-
-    path: Path
-    weight: float = 1.0
-
-    @property
-    def name(self) -> str:
-        """File name without its ending."""
-        return self.path.stem
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,6 +110,7 @@ class ClipMaker:
     def __init__(self, settings: BuildSettings, tunes: Sequence[Tune]) -> None:
         self._settings = settings
         self._fonts: dict[Path, FontSynthesizer] = {}
+        self._choice = FontChoice(settings.fonts)
         self._by_source: dict[str, dict[str, list[Tune]]] = {}
         for tune in sorted(tunes, key=lambda t: t.id):
             if tune.split == settings.split:
@@ -134,7 +123,7 @@ class ClipMaker:
         settings = self._settings
         rng = np.random.default_rng([settings.seed, SPLITS.index(settings.split), index])
         tune, arrangement = self._arrangement(rng)
-        font = self._pick_font(rng)
+        font = self._choice.draw(rng)
         room = Room(
             chorus=bool(rng.random() < 0.15),
             detune_cents=float(rng.uniform(-_DETUNE_CENTS, _DETUNE_CENTS)) if rng.random() < 0.8 else 0.0,
@@ -148,14 +137,17 @@ class ClipMaker:
             varying = np.random.default_rng([settings.seed, SPLITS.index(settings.split), index, 1])
             parts = [dataclasses.replace(part, voice=draw_voice(varying)) for part in parts]
             if varying.random() < _MIXED_FONTS_SHARE:
-                fonts = [self._pick_font(varying) for _ in parts]
+                fonts = [self._choice.draw(varying) for _ in parts]
+        # A chance of its own: fonts that have every program give the same clips as ever.
+        replacing = np.random.default_rng([settings.seed, SPLITS.index(settings.split), index, 2])
+        fonts = self._choice.that_can(parts, fonts, replacing)
         seconds, wanted = arrangement.seconds + lead, round(arrangement.seconds * SAMPLE_RATE_HZ)
         stems = None
         if settings.varied:
             stems = self._stems(parts, fonts, tuple(arrangement.activity), seconds, room)[-wanted:]
             sound = stems.sum(1)
         else:
-            sound = self._synthesizer(font).render(parts, seconds, room)[-wanted:]
+            sound = self._sound(parts, fonts, seconds, room)[-wanted:]
         clip_id = f"{settings.split}-{settings.seed}-{index:06d}"
         label = _label(clip_id, settings, tune, arrangement, fonts, room)
         if stems is not None:
@@ -172,6 +164,14 @@ class ClipMaker:
         if font.path not in self._fonts:
             self._fonts[font.path] = FontSynthesizer(font.path, backend=self._settings.backend)
         return self._fonts[font.path]
+
+    def _sound(self, parts: Sequence[Part], fonts: Sequence[Font], seconds: float, room: Room) -> NDArray[np.float32]:
+        """What all parts play together, (samples,)."""
+        sound = np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32)
+        for font in dict.fromkeys(fonts):
+            own = [part for part, other in zip(parts, fonts, strict=True) if other == font]
+            sound += self._synthesizer(font).render(own, seconds, room)
+        return sound
 
     def _stems(
         self, parts: Sequence[Part], fonts: Sequence[Font], instruments: Sequence[str], seconds: float, room: Room
@@ -197,10 +197,6 @@ class ClipMaker:
         names = sorted(meters)
         tunes = meters[_draw(rng, names, [len(meters[name]) ** 0.5 for name in names])]
         return tunes[int(rng.integers(len(tunes)))]
-
-    def _pick_font(self, rng: np.random.Generator) -> Font:
-        weights = np.array([font.weight for font in self._settings.fonts])
-        return self._settings.fonts[int(rng.choice(len(weights), p=weights / weights.sum()))]
 
 
 def build(settings: BuildSettings, tunes: Sequence[Tune], *, progress: Callable[[int, int], None]) -> int:
@@ -238,24 +234,6 @@ def finished_indices(labels: Path) -> set[int]:
         with labels.open("r+b") as file:
             file.truncate(len(whole))
     return {int(json.loads(line)["index"]) for line in whole.splitlines()}
-
-
-def parse_font(text: str) -> Font:
-    """A font from "PATH" or "PATH@WEIGHT".
-
-    Raises:
-        ConfigError: if the file does not exist or the weight is not a number above 0.
-    """
-    path, separator, weight = text.rpartition("@")
-    if not separator:
-        path, weight = text, "1"
-    try:
-        font = Font(path=Path(path), weight=float(weight))
-    except ValueError:
-        raise ConfigError(f"{text!r} is not a sound font; expected PATH or PATH@WEIGHT, such as gm.sf2@0.1") from None
-    if not font.path.is_file():
-        raise ConfigError(f"sound font {font.path} does not exist; give the path of an .sf2 or .sf3 file")
-    return font
 
 
 def _clips(settings: BuildSettings, tunes: Sequence[Tune], indices: Sequence[int]) -> Iterator[Clip]:

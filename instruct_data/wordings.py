@@ -312,6 +312,18 @@ QUESTIONS: dict[str, Phrasings] = _phrasings(
             "[A|Is this a|Do we have a] {mode} [key|scale|tonality]?",
             *_checks(_MODE),
         ),
+        "choices": (
+            "[Which|Which one] of {names} is <it>[| in]?",
+            "Is <it> [|in ]{names}?",
+            "[Check|Try|Compare|Go through|Consider] [each|each of these|one by one|all of these]: {names}.",
+            "{names}[?|: which is it?|: which fits?|, which one?|: yes or no for each?]",
+            "[Say|Tell me] [for|of] each of {names} [whether|if] it [is right|fits|is true|holds].",
+            "[Is the right one|Would it be|Might it be|Could it be|Shall I write] {names}?",
+            "[Which|What] is [right|true|correct|the right answer|it], {names}?",
+            "[Pick|Choose|Decide|Select] [from|between|among] {names}.",
+            "I [cannot decide|hesitate|am not sure]: {names}?",
+            "We argue [whether|if] <it> is [|in ]{names}[.|. Who is right?|, please help.]",
+        ),
         "is_meter": (
             "Is <it> in {meter}[| time]?",
             "Is the [meter|metre|time signature|measure|time]<of_it> {meter}?",

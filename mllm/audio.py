@@ -95,7 +95,7 @@ def probe(source: Source) -> AudioInfo:
     """Length, rate and channels of a file, read from its headers (mp3 and raw aac: from all packets, undecoded).
 
     Raises:
-        AudioError: for a missing file, a directory, an empty file, or anything that is not audio.
+        AudioError: for a missing file, a directory, an empty file, anything that is not audio, or a file cut off.
     """
     reader = open_audio(source)
     seconds = reader.declared_frames / reader.sample_rate_hz
@@ -123,8 +123,8 @@ def load(
         The samples `round(start * rate)` to `round(end * rate)` of the whole resampled file.
 
     Raises:
-        AudioError: if the source cannot be heard: missing, a directory, empty, not audio, NaN or infinite samples,
-            silent, or shorter than `MINIMUM_SECONDS`; or if `start` and `end` are not a piece of it.
+        AudioError: if the source cannot be heard: missing, a directory, empty, not audio, cut off, NaN or infinite
+            samples, silent, or shorter than `MINIMUM_SECONDS`; or if `start` and `end` are not a piece of it.
     """
     first, last = _sample_range(source, sample_rate_hz, start, end)
     reader = open_audio(source)

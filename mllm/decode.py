@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from mllm import mpeg_frames, truncation
 from mllm.errors import AudioError, NotAudioError
 
 Samples: TypeAlias = npt.NDArray[np.float32]
@@ -29,6 +30,11 @@ Source: TypeAlias = str | os.PathLike[str] | bytes
 _BLOCK_FRAMES = 65_536
 _PREROLL_SECONDS = 0.5
 """How much earlier a lossy decoder is started than wanted, so that its state has settled."""
+_TOLERATED_SECONDS, _TOLERATED_PART = 0.5, 0.01
+"""An mp3 may announce so many seconds and such a part more than it holds: nobody corrects it after trimming."""
+_DELAY_SECONDS = 0.15
+"""An mp3's length header counts the delay of encoder and decoder, the time stamps do not (0.14 s at 8 kHz, 0.03 s at
+44.1 kHz)."""
 _NO_DECLARED_LENGTH = frozenset({"aac", "ac3", "amr", "eac3", "loas", "mp3"})
 """Formats of PyAV whose length is only guessed until all packets have been read."""
 _AV_FORMATS = (
@@ -58,23 +64,33 @@ class Reader(Protocol):
     def blocks(self, first: int, last: int | None) -> Iterator[Samples]:
         """The frames `first` (>= 0) to `last` (exclusive; None: to the end), fewer if the file ends before."""
 
+    def require_whole(self) -> None:
+        """Raise an AudioError if the file was cut off, as far as its frames tell; cheap, however long it is."""
+
 
 def open_audio(source: Source) -> Reader:
     """Open a source with the library that hears all of it.
 
     Raises:
-        AudioError: for a missing file, a directory, an empty file, anything that is not audio, or zero length.
+        AudioError: for a missing file, a directory, an empty file, anything that is not audio, zero length, or a file
+            that was cut off.
     """
     _require_file(source)
     reader: Reader
     try:
-        reader = _AvReader(source) if _may_be_mp3(source) else _SoundFileReader(source)
+        with _raw(source) as file:
+            missing = truncation.missing(file)
+            is_stream = truncation.announces_no_length(file)
+        if missing:
+            raise _cut_off(source, missing)
+        reader = _AvReader(source) if is_stream or _may_be_mp3(source) else _SoundFileReader(source)
     except PermissionError as error:
         raise AudioError(f"{name_of(source)} may not be read; give this user permission to read it") from error
     except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless formats, known by a suffix such as .raw
         reader = _AvReader(source)
     if reader.declared_frames < 1:
         raise AudioError(f"{name_of(source)} is audio of zero length; expected some seconds of music")
+    reader.require_whole()
     return reader
 
 
@@ -92,6 +108,13 @@ def between(blocks: Iterable[Samples], position: int, first: int, last: int | No
 def name_of(source: Source) -> str:
     """How a message calls a source."""
     return "the given audio" if isinstance(source, bytes) else os.fspath(source)
+
+
+def _cut_off(source: Source, missing: str) -> AudioError:
+    return AudioError(
+        f"{name_of(source)} was cut off: {missing}; expected a whole file, so copy it again from its source or "
+        "re-encode what can still be played, e.g. with ffmpeg"
+    )
 
 
 def _raw(source: Source) -> IO[bytes]:
@@ -137,6 +160,7 @@ class _SoundFileReader:
             self.sample_rate_hz: int = file.samplerate
             self.channels: int = file.channels
             self.declared_frames: int = file.frames
+            self._format: str = file.format
 
     def blocks(self, first: int, last: int | None) -> Iterator[Samples]:
         stop = self.declared_frames if last is None else min(last, self.declared_frames)
@@ -153,6 +177,24 @@ class _SoundFileReader:
                     yield _mono(block, axis=1)
             except soundfile.LibsndfileError:
                 return  # damaged from here on: it is heard as far as it decodes
+
+    def require_whole(self) -> None:
+        """The last sample of a flac must be there; of other formats libsndfile counts what is there."""
+        if self._format != "FLAC" or self._reaches(self.declared_frames - 1):
+            return
+        announced_seconds = self.declared_frames / self.sample_rate_hz
+        there_seconds = _AvReader(self._source).packet_seconds(from_seconds=announced_seconds - 1)
+        raise _cut_off(
+            self._source, f"its header announces {announced_seconds:.2f} s, of which {there_seconds:.2f} s are there"
+        )
+
+    def _reaches(self, frame: int) -> bool:
+        with _sound_file(self._source) as file:
+            try:
+                file.seek(frame)
+                return len(file.read(1)) == 1
+            except soundfile.LibsndfileError:
+                return False
 
 
 class _AvReader:
@@ -177,7 +219,7 @@ class _AvReader:
             self._origin_seconds: float | None = first_frame.time
             seconds = _declared_seconds(container, stream)
         if seconds is None:
-            seconds = self._packet_seconds()
+            seconds = self.packet_seconds()
         self.declared_frames = round(seconds * self.sample_rate_hz)
 
     def blocks(self, first: int, last: int | None) -> Iterator[Samples]:
@@ -206,9 +248,37 @@ class _AvReader:
             if position is not None:
                 yield from between([_samples(gathered.read())], position, first, last)
 
-    def _packet_seconds(self) -> float:
-        """Length by the time stamps of all packets, without decoding them."""
+    def require_whole(self) -> None:
+        """The last frame of an mp3 or raw aac must be whole, and an mp3 as long as its length header announces.
+
+        A length header that agrees with what is there outweighs a last frame that is not whole.
+        """
+        if not _may_be_mp3(self._source):
+            return
+        there_seconds = self.declared_frames / self.sample_rate_hz
+        with _raw(self._source) as file:
+            announced_seconds = mpeg_frames.announced_seconds(file)
+            incomplete = mpeg_frames.incomplete_last_frame(file)
+        if announced_seconds is not None:
+            lacking_seconds = announced_seconds - there_seconds
+            tolerated_seconds = max(_TOLERATED_SECONDS, _TOLERATED_PART * announced_seconds)
+            if lacking_seconds > (_DELAY_SECONDS if incomplete else tolerated_seconds):
+                raise _cut_off(
+                    self._source,
+                    f"its header announces {announced_seconds:.2f} s, of which {there_seconds:.2f} s are there",
+                )
+        elif incomplete:
+            there_bytes, frame_bytes = incomplete
+            raise _cut_off(
+                self._source,
+                f"{there_seconds:.2f} s are there, and of the last frame {there_bytes} of {frame_bytes} bytes",
+            )
+
+    def packet_seconds(self, *, from_seconds: float = 0.0) -> float:
+        """Length by the time stamps of the packets, undecoded: of all, or of those that a player seeks from there."""
         with self._opened() as (container, stream):
+            if from_seconds > 0 and stream.time_base is not None:
+                container.seek(int(from_seconds / stream.time_base), stream=stream)
             ends = (p.pts + p.duration for p in _packets(container, stream) if p.pts is not None and p.duration)
             seconds = float(max(ends, default=0) * (stream.time_base or 0))
             return max(0.0, seconds - (self._origin_seconds or 0.0))

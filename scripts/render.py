@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 from mllm.errors import MllmError
+from mllm.instruct_data.fonts import parse_font
 from mllm.instruct_data.library import load_tunes
-from mllm.instruct_data.render import SPLITS, BuildSettings, build, parse_font
+from mllm.instruct_data.render import SPLITS, BuildSettings, build
 from mllm.instruct_data.synth import BACKENDS
 
 

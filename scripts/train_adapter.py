@@ -13,7 +13,6 @@ import json
 import sys
 from pathlib import Path
 
-import torch
 from jsonargparse import auto_cli
 from transformers import PreTrainedTokenizerFast
 
@@ -45,12 +44,6 @@ class Parts:
     """Width of the adapter."""
     layers: int = 2
     """Layers of the adapter."""
-    yes_weight: float = 2.0
-    """How much more an instrument that plays counts than one that does not, in the loss on words.
-
-    With 1, an instrument is named only where it is likelier than not; instruments are rare, and F1 and questions that
-    are half about instruments that play ask for a lower threshold.
-    """
     limit: int | None = None
     """At most that many clips of each store."""
 
@@ -88,11 +81,7 @@ def run(train: AdapterTrainingConfig, parts: Parts, lesson: LessonConfig = Lesso
     nothing = list(lessons.hear_nothing(encoder, count=60, seed=train.seed))
     print(f"{len(heard)} clips heard", flush=True)
     examples = Lessons(lesson, processor, heard, nothing, word_steps=train.word_steps)
-    slots = [blocks.meaning(word) for word in blocks.lexicon()]
-    weights = [parts.yes_weight if value == "yes" else 1.0 for _, value in slots]
-    metrics = adapter_training.train(
-        model, train, examples, pad_id=int(tokenizer.pad_token_id), word_weights=torch.tensor(weights)
-    )
+    metrics = adapter_training.train(model, train, examples, pad_id=int(tokenizer.pad_token_id))
     print(json.dumps(dict(metrics)), flush=True)
     settings = {
         "train": dataclasses.asdict(train),

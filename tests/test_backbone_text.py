@@ -49,7 +49,7 @@ def test_lookups_come_first_and_negation_last(tokenizer: PreTrainedTokenizerFast
     assert data.mix(0).negated == 0.0
     assert data.mix(0).roll_call + data.mix(0).instrument == pytest.approx(1.0)
     assert 0.05 < data.mix(350).negated < 0.5
-    assert data.mix(450) == data.mix(1000) == dialogue.MIX
+    assert data.mix(450) == data.mix(1000) == dialogue.Mix(check=0.4)
 
 
 def test_like_tokens_attend_to_each_other_from_the_start(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -58,12 +58,12 @@ def test_like_tokens_attend_to_each_other_from_the_start(tokenizer: PreTrainedTo
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
-            hidden_size=128,
+            hidden_size=512,
             intermediate_size=16,
             num_hidden_layers=1,
-            num_attention_heads=4,
-            num_key_value_heads=4,
-            initializer_range=0.5 * 128**-0.5,
+            num_attention_heads=8,
+            num_key_value_heads=8,
+            initializer_range=0.5 * 512**-0.5,
         )
     )
     model.set_attn_implementation("eager")
@@ -73,7 +73,7 @@ def test_like_tokens_attend_to_each_other_from_the_start(tokenizer: PreTrainedTo
         ids = tokenizer.encode("".join(words) + f" {name}", add_special_tokens=False)
         with torch.no_grad():
             (weights,) = model(torch.tensor([ids]), output_attentions=True).attentions
-        to_words = weights[0, :2, -1, : len(words)].sum(0)
+        to_words = weights[0, :4, -1, : len(words)].sum(0)
         assert int(to_words.argmax()) == facts.INSTRUMENTS.index(name)
 
 

@@ -40,7 +40,9 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     samples[40_000] = np.nan
     soundfile.write(folder / "nan.wav", samples, RATE_HZ, subtype="FLOAT")
     soundfile.write(folder / "whole.mp3", tone(4.0, 440.0), RATE_HZ)
-    (folder / "truncated.mp3").write_bytes((folder / "whole.mp3").read_bytes()[:300])
+    whole = (folder / "whole.mp3").read_bytes()
+    (folder / "nothing.mp3").write_bytes(whole[:300])
+    (folder / "truncated.mp3").write_bytes(whole[: len(whole) * 2 // 3])
     return folder
 
 
@@ -60,7 +62,8 @@ BAD_FILES = {
     "missing.wav": "does not exist; expected an audio file",
     "folder.wav": "is a directory; expected an audio file",
     "empty.wav": "is empty (0 bytes); expected an audio file",
-    "truncated.mp3": "expected",
+    "nothing.mp3": "is not audio that can be opened",
+    "truncated.mp3": "was cut off: its header announces 4.06 s, of which 2.",
     "text.wav": "not audio",
     "zero.wav": "zero length; expected",
     "silent.wav": "is silent",
@@ -76,7 +79,7 @@ def test_bad_files(name: str, model: Path, music: Path, capsys: pytest.CaptureFi
     assert BAD_FILES[name] in said
 
 
-@pytest.mark.parametrize("name", ["missing.wav", "silent.wav", "text.wav"])
+@pytest.mark.parametrize("name", ["missing.wav", "silent.wav", "text.wav", "truncated.mp3"])
 def test_bad_files_in_every_command(
     name: str, model: Path, music: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""What is said of a clip: the truth, as far as the encoder's readout lets it be heard."""
+"""What is said of a clip: what the encoder names in it, as far as it is sure."""
 
 from __future__ import annotations
 
@@ -12,43 +12,38 @@ from mllm.facts import Facts
 from mllm.instruct_data import blocks, clips
 from mllm.instruct_data.clips import HeardClip
 
-TRUTH = Facts(tempo_bpm=120, key="D minor", meter="3/4", instruments=("flute", "drums"))
 
-
-def readout(*, tempo: int, key: str, meter: str, probability: float) -> dict[str, list[float]]:
-    """Probabilities that give `probability` to one value of each field and share the rest."""
-    result = {}
-    for name, vocabulary_, value in (
-        ("tempo", vocabulary.TEMPO_CLASSES_BPM, tempo),
-        ("key", vocabulary.KEYS, key),
-        ("meter", vocabulary.METERS, meter),
+def readout(**probabilities: dict[str | int, float]) -> dict[str, list[float]]:
+    """Probabilities by field; the values not given share what is left, instruments get 0.1."""
+    result = {"instruments": [probabilities.get("instruments", {}).get(name, 0.1) for name in vocabulary.INSTRUMENTS]}
+    for field, names in (
+        ("tempo", vocabulary.TEMPO_CLASSES_BPM),
+        ("key", vocabulary.KEYS),
+        ("meter", vocabulary.METERS),
     ):
-        rest = (1.0 - probability) / (len(vocabulary_) - 1)
-        result[name] = [probability if entry == value else rest for entry in vocabulary_]
+        given = probabilities.get(field, {})
+        rest = (1.0 - sum(given.values())) / (len(names) - len(given))
+        result[field] = [given.get(name, rest) for name in names]
     return result
 
 
-def test_a_tempo_that_is_nearly_right_is_said_as_it_is_heard() -> None:
-    assert clips.facts_to_say(TRUTH, readout(tempo=118, key="D minor", meter="3/4", probability=0.9)).tempo_bpm == 118
+def test_what_the_encoder_is_sure_of_is_passed_on() -> None:
+    heard = readout(
+        tempo={120: 0.9}, key={"D minor": 0.5}, meter={"3/4": 0.4}, instruments={"flute": 0.5, "drums": 0.9}
+    )
+    assert clips.named_facts(heard) == Facts(tempo_bpm=120, key="D minor", meter="3/4", instruments=("flute", "drums"))
 
 
-def test_wrong_and_sure_is_taught_the_truth() -> None:
-    assert clips.facts_to_say(TRUTH, readout(tempo=60, key="F major", meter="4/4", probability=0.9)) == TRUTH
+def test_what_it_is_not_sure_of_is_unknown() -> None:
+    heard = readout(tempo={120: 0.3, 60: 0.28}, key={"D minor": 0.29}, meter={"3/4": 0.3}, instruments={"flute": 0.49})
+    assert clips.named_facts(heard) == Facts(tempo_bpm=None, key=None, meter=None, instruments=())
 
 
-def test_wrong_and_unsure_is_taught_to_be_unknown() -> None:
-    said = clips.facts_to_say(TRUTH, readout(tempo=60, key="F major", meter="4/4", probability=0.25))
-    assert said == Facts(tempo_bpm=None, key=None, meter=None, instruments=TRUTH.instruments)
-
-
-def test_right_and_unsure_is_taught_the_truth() -> None:
-    said = clips.facts_to_say(TRUTH, readout(tempo=120, key="D minor", meter="3/4", probability=0.25))
-    assert said == TRUTH
-
-
-def test_labels_become_facts() -> None:
-    assert clips.exact_facts(121.0, 14, 1, (16, 13)) == TRUTH
-    assert clips.exact_facts(0.0, -1, -1, ()) == Facts(instruments=())
+def test_neighbouring_tempi_make_each_other_sure() -> None:
+    tempi = vocabulary.TEMPO_CLASSES_BPM
+    best = tempi.index(120)
+    heard = readout(tempo={120: 0.3, tempi[best - 1]: 0.1, tempi[best + 1]: 0.1})
+    assert clips.named_facts(heard).tempo_bpm == 120
 
 
 @pytest.fixture

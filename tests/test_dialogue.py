@@ -5,8 +5,11 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
+import os
 import random
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -75,6 +78,38 @@ def test_the_share_of_negated_questions_can_be_chosen(share: float) -> None:
     assert intents & {"has", "lacks"} == {"lacks" if share else "has"}
 
 
+def test_a_thinned_question_keeps_its_fields_and_what_carries_its_meaning() -> None:
+    rng = random.Random(0)
+    sentence = "Is there not any {name} in this piece, or did they leave it out?"
+    said = {phrases.thinned(rng, sentence) for _ in range(200)}
+    assert len(said) > 20
+    for text in said:
+        assert all(word in text.lower().split() for word in ("not", "{name}", "piece,", "leave", "out?"))
+        assert text[0].isupper() or text.startswith("{")
+    assert phrases.thinned(rng, "Is it?") in ("Is it?", "Is", "It?")
+
+
+def test_questions_do_not_depend_on_how_python_hashes_strings() -> None:
+    program = (
+        "import random\n"
+        "from mllm.instruct_data import dialogue, statements\n"
+        "rng = random.Random(5)\n"
+        "for _ in range(300):\n"
+        "    print(dialogue.random_turn(rng, statements.known_from_facts(statements.random_facts(rng))).question)\n"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert said[0] == said[1] != ""
+
+
 def test_a_roll_call_says_of_each_instrument_whether_it_plays() -> None:
     rng = random.Random(0)
     known = statements.known_from_facts(FACTS)
@@ -104,6 +139,24 @@ def test_a_checked_key_mode_or_meter_is_confirmed_only_where_true() -> None:
         seen[f"{turn.intent} {agrees}"] += 1
     assert min(seen.values()) > 20
     assert len(seen) == 6
+
+
+def test_of_several_keys_or_meters_the_true_one_is_confirmed() -> None:
+    rng = random.Random(0)
+    seen = collections.Counter[str]()
+    for _ in range(3000):
+        turn = dialogue.random_turn(rng, statements.known_from_facts(FACTS))
+        if turn.intent != "choices":
+            continue
+        verdicts = re.findall(r"(\d+/\d|[A-G][#b]? (?:major|minor)) (yes|no)", turn.answer)
+        assert f"I checked: {', '.join(map(' '.join, verdicts))}." == turn.answer
+        assert [turn.question.lower().index(name.lower()) for name, _ in verdicts] == sorted(
+            turn.question.lower().index(name.lower()) for name, _ in verdicts
+        )
+        for name, verdict in verdicts:
+            assert (verdict == "yes") == (name in ("F# minor", "3/4"))
+            seen[verdict] += 1
+    assert min(seen.values()) > 50
 
 
 @pytest.mark.parametrize("negated", [False, True])

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from mllm import facts
 from mllm.errors import ConfigError
-from mllm.instruct_data import effects, gus
-from mllm.instruct_data.render import BuildSettings, ClipMaker, Font, build, finished_indices, parse_font
+from mllm.instruct_data import effects, gus, sf2
+from mllm.instruct_data.fonts import Font, parse_font
+from mllm.instruct_data.render import BuildSettings, ClipMaker, build, finished_indices
 from mllm.instruct_data.score_readers import MUSIC21_COLLECTIONS
 from mllm.instruct_data.scores import Tune, split_of, write_cache
 from mllm.instruct_data.synth import BACKENDS, SAMPLE_RATE_HZ, FontSynthesizer, Part, Room, Voice
@@ -253,6 +254,29 @@ def test_a_varied_build_keeps_every_instrument_apart(tmp_path: Path) -> None:
     assert fonts <= {"TimGM6mb", "other", "TimGM6mb+other"}
     with pytest.raises(ConfigError, match="another varied"):
         build(settings(varied.out, clips=4, fonts=varied.fonts), TUNES, progress=quiet)
+
+
+@pytest.mark.parametrize("varied", [False, True])
+def test_a_font_that_lacks_programs_leaves_no_part_silent(tmp_path: Path, varied: bool) -> None:
+    """The flute alone is in one font, which half of the clips begin with."""
+    gravis_patch(tmp_path / "flute.pat", 441_000)
+    builder = sf2.FontBuilder("flute")
+    builder.add_preset(
+        "flute", 0, 73, builder.add_instrument("flute", [(gus.read_patch(tmp_path / "flute.pat"), None)])
+    )
+    builder.write(tmp_path / "flute.sf2")
+    fonts = (Font(path=FONT), Font(path=tmp_path / "flute.sf2", weight=9.0))
+    maker = ClipMaker(settings(tmp_path, varied=varied, fonts=fonts), TUNES)
+    used = set()
+    for index in range(6):
+        clip = maker.make(index)
+        used |= set(clip.label["sound_font"].split("+"))
+        assert np.abs(clip.samples).max() > 0.29
+        if clip.stems is not None:
+            assert (np.abs(clip.stems).max(0) > 1e-3).all()
+        programs = {program for _, program, _ in clip.label["programs"]}
+        assert clip.label["sound_font"] == ("flute" if programs == {73} else "TimGM6mb") or 73 in programs
+    assert "TimGM6mb" in used
 
 
 def test_voices_change_the_sound_and_neither_pitch_nor_loudness() -> None:

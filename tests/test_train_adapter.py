@@ -137,25 +137,6 @@ def test_words_are_learnt(parts: tuple[Path, Path], tmp_path: Path) -> None:
     assert loss() < 0.5 * untrained
 
 
-def test_a_word_that_weighs_more_is_said_more_often(parts: tuple[Path, Path], tmp_path: Path) -> None:
-    """With features that tell nothing, the share of "yes" follows its weight."""
-    yes = torch.tensor([blocks.meaning(word)[1] == "yes" for word in blocks.lexicon()])
-
-    def share(weight: float) -> float:
-        model, processor = assemble(parts)
-        data = lessons(model, processor, word_steps=60)
-        settings = AdapterTrainingConfig(
-            output=tmp_path / str(weight), steps=60, word_steps=60, learning_rate=6e-3, save_every=500
-        )
-        weights = torch.where(yes, weight, 1.0)
-        adapter.train(model, settings, data, pad_id=0, word_weights=weights)
-        batch = adapter.collate([data.batch(0)], pad_id=0)
-        probabilities = torch.cat(adapter.word_logits(model, batch["audio_features"])).softmax(-1)
-        return float(probabilities[:, yes].sum(-1).mean().detach())
-
-    assert share(5.0) > 1.3 * share(1.0)
-
-
 def test_of_silence_and_noise_nothing_is_known(parts: tuple[Path, Path]) -> None:
     model, _ = assemble(parts)
     for clip in hear_nothing(model.audio_encoder, count=3, seed=1):

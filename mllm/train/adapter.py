@@ -95,10 +95,9 @@ def collate(batches: Sequence[Sequence[Example]], pad_id: int) -> dict[str, Any]
 class AdapterTrainer(Trainer):
     """`Trainer` with the loss on words beside the answers'."""
 
-    def __init__(self, config: AdapterTrainingConfig, word_weights: Tensor | None, **arguments: Any) -> None:
+    def __init__(self, config: AdapterTrainingConfig, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._config = config
-        self._word_weights = word_weights
 
     def compute_loss(
         self,
@@ -113,9 +112,7 @@ class AdapterTrainer(Trainer):
         if not hasattr(model.audio_adapter, "token_logits"):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         logits = word_logits(model, inputs.pop("audio_features"))
-        loss = functional.cross_entropy(
-            torch.cat(logits).float(), words, weight=self._word_weights, ignore_index=IGNORE_INDEX
-        )
+        loss = functional.cross_entropy(torch.cat(logits).float(), words, ignore_index=IGNORE_INDEX)
         if self.state.global_step < self._config.word_steps:
             return (loss, {}) if return_outputs else loss
         anchors = model.audio_adapter.anchors
@@ -144,7 +141,6 @@ def train(
     examples: Examples,
     *,
     pad_id: int,
-    word_weights: Tensor | None = None,
 ) -> Mapping[str, float]:
     """Trains the adapter in place, or resumes from the last checkpoint in `config.output`.
 
@@ -153,7 +149,6 @@ def train(
         config: the schedule.
         examples: gives the batch of each step.
         pad_id: token that fills up prompts.
-        word_weights: weights (K,) of the words of the lexicon in their loss; None weighs all alike.
 
     Returns:
         The Trainer's metrics, `train_loss` and `train_runtime` among them.
@@ -169,7 +164,6 @@ def train(
     )
     trainer = AdapterTrainer(
         config,
-        word_weights,
         model=model,
         args=settings,
         train_dataset=_Steps(examples, config.steps),
