@@ -15,16 +15,18 @@ import numpy as np
 import soxr
 
 from mllm.decode import Reader, Samples, Source, between, name_of, open_audio
-from mllm.errors import AudioError
+from mllm.errors import AudioError, AudioLimitError
 
 __all__ = [
     "MINIMUM_SECONDS",
     "SILENCE_PEAK",
     "AudioInfo",
     "Clip",
+    "Hearing",
     "Samples",
     "Source",
     "Window",
+    "hear",
     "load",
     "probe",
     "seconds_heard",
@@ -75,6 +77,18 @@ class Clip(Window):
 
     total_seconds: float
     """Length of the whole file; declared by the file where the clip ends earlier."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Hearing:
+    """All that is heard of a file."""
+
+    windows: tuple[Window, ...]
+    """In the order of their starts, at least one."""
+    seconds_heard: float
+    """Seconds that the windows cover together."""
+    total_seconds: float
+    """Length of the whole file."""
 
 
 def probe(source: Source) -> AudioInfo:
@@ -191,6 +205,56 @@ def windows(
         raise _silence_error(source, start, end)
 
 
+def hear(
+    source: Source,
+    *,
+    sample_rate_hz: int,
+    window_seconds: float,
+    start: float | None = None,
+    end: float | None = None,
+    max_windows: int | None = None,
+    require_sound: bool = True,
+    max_seconds: float | None = None,
+) -> Hearing:
+    """Decode all windows of a file, and account for them.
+
+    Args:
+        source: as for `windows`, like all that follows but the last.
+        sample_rate_hz: wanted rate.
+        window_seconds: length of a window.
+        start: seconds to start at.
+        end: seconds to end at.
+        max_windows: most windows to give.
+        require_sound: whether silence is an error.
+        max_seconds: longest file that is heard. One that declares more is not decoded; one that holds more than it
+            declares is decoded up to there.
+
+    Raises:
+        AudioLimitError: the file is longer than `max_seconds`.
+        AudioError: as for `load`.
+    """
+    declared_seconds = probe(source).seconds
+    if max_seconds is not None and declared_seconds > max_seconds:
+        raise _too_long(source, f"lasts {declared_seconds / 60:.1f} minutes", max_seconds)
+    heard = []
+    for window in windows(
+        source,
+        sample_rate_hz=sample_rate_hz,
+        window_seconds=window_seconds,
+        start=start,
+        end=end,
+        max_windows=max_windows,
+        require_sound=require_sound,
+    ):
+        if max_seconds is not None and window.end_seconds > max_seconds + window_seconds:
+            raise _too_long(
+                source, f"lasts longer than the {declared_seconds / 60:.1f} minutes it declares", max_seconds
+            )
+        heard.append(window)
+    total_seconds = max(declared_seconds, heard[-1].end_seconds)
+    return Hearing(windows=tuple(heard), seconds_heard=seconds_heard(heard), total_seconds=total_seconds)
+
+
 def seconds_heard(heard: Iterable[Window]) -> float:
     """How many seconds of a file the given windows (or clips) of it cover together; overlaps count once."""
     total, covered_to = 0.0, 0.0
@@ -303,6 +367,12 @@ def _require_length(
             f"{name_of(source)}{_asked(start, end)} has {max(0.0, seconds):.2f} s of sound (the whole: "
             f"{total_seconds:.2f} s); expected at least {MINIMUM_SECONDS:g} s, so give a longer piece"
         )
+
+
+def _too_long(source: Source, what: str, max_seconds: float) -> AudioLimitError:
+    return AudioLimitError(
+        f"{name_of(source)} {what}; at most {max_seconds / 60:g} minutes are accepted, so send a shorter piece of it"
+    )
 
 
 def _silence_error(source: Source, start: float | None, end: float | None) -> AudioError:

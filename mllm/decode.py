@@ -20,7 +20,7 @@ import numpy.typing as npt
 import soundfile
 
 from mllm import mpeg_frames, truncation
-from mllm.errors import AudioError
+from mllm.errors import AudioError, NotAudioError
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 """Mono samples (W,), nominally in [-1, 1]."""
@@ -290,13 +290,13 @@ class _AvReader:
             try:
                 container = av.open(file, mode="r", options=options, metadata_errors="ignore")
             except (av.error.FFmpegError, OSError) as error:
-                raise AudioError(
+                raise NotAudioError(
                     f"{self.name} is not audio that can be opened; expected wav, flac, ogg, mp3, m4a, aac, "
                     "opus, or the sound of mp4, mkv or webm: see whether a player opens it, then convert it to one"
                 ) from error
             with container:
                 if not container.streams.audio:
-                    raise AudioError(f"{self.name} has no sound in it, only other streams; expected music")
+                    raise NotAudioError(f"{self.name} has no sound in it, only other streams; expected music")
                 yield container, container.streams.audio[0]
 
 

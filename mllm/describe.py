@@ -69,6 +69,39 @@ class _Stated(NamedTuple):
     end: int
 
 
+def answer_schema() -> dict[str, object]:
+    """JSON schema of what the model may answer to `QUESTION`, for decoding that admits nothing else.
+
+    What nobody has taught a model yet may be left out; keywords that grammars for decoding do not know are not used.
+    """
+
+    def or_null(kind: dict[str, object]) -> dict[str, object]:
+        return {"anyOf": [kind, {"type": "null"}]}
+
+    word: dict[str, object] = {"type": "string", "minLength": 1, "maxLength": LONGEST_WORD}
+    bounds = {"minimum": facts.LOWEST_TEMPO_BPM, "maximum": facts.HIGHEST_TEMPO_BPM}
+    instruments: dict[str, object] = {
+        "type": "array",
+        "items": {"enum": list(facts.INSTRUMENTS)},
+        "minItems": 1,
+        "maxItems": len(facts.INSTRUMENTS),
+    }
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["tempo_bpm", "key", "meter", "instruments"],
+        "properties": {
+            "tempo_bpm": or_null({"type": "integer", **bounds}),
+            "key": or_null({"enum": list(facts.KEYS)}),
+            "meter": or_null({"enum": list(facts.METERS)}),
+            "instruments": or_null(instruments),
+            "genre": or_null(word),
+            "mood": or_null(word),
+            "vocals": or_null({"type": "boolean"}),
+        },
+    }
+
+
 def read(answer: Answer, *, minimum_confidence: float = 0.0) -> Description:
     """The facts that an answer to `QUESTION` states.
 

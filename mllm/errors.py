@@ -12,6 +12,14 @@ class AudioError(MllmError):
     """A file or buffer that cannot be heard: missing, not audio, empty, silent, too short."""
 
 
+class NotAudioError(AudioError):
+    """A file or buffer that nothing here can open as audio."""
+
+
+class AudioLimitError(AudioError):
+    """A recording that is longer, or takes longer to decode, than this server allows."""
+
+
 class MessageError(MllmError):
     """A conversation that is not in the message format."""
 

@@ -19,14 +19,14 @@ import torch
 from torch import Tensor
 
 from mllm import checkpoint, describe
-from mllm.answer import MAX_NEW_TOKENS, Answer, Token
+from mllm.answer import MAX_NEW_TOKENS, Answer
 from mllm.errors import AudioError, CheckpointError, ConfigError, MessageError, MllmError
 from mllm.messages import Audio, Item, Message, Text, parse
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.processing import MusicLLMProcessor
 from mllm.prompt import Prompt, build_prompt
 from mllm.sounds import KEPT_BYTES, Sound, SoundMemory
-from mllm.speech import ProbabilityRecorder, TextStream, plain_text, token_spans
+from mllm.speech import ProbabilityRecorder, TextStream, answer_of
 
 BATCH_SIZE = 16
 """Conversations that are answered at once, unless told otherwise."""
@@ -285,17 +285,13 @@ class Listener:
     def _answer(self, ready: _Ready, ids: list[int], probabilities: list[float], ends: set[int]) -> Answer:
         length = next((i + 1 for i, token in enumerate(ids) if token in ends), len(ids))
         ids = ids[:length]
-        tokenizer = self.processor.tokenizer
-        spans = token_spans(tokenizer, ids)
-        return Answer(
-            text=plain_text(tokenizer, ids).strip(),
+        return answer_of(
+            self.processor.tokenizer,
+            ids,
+            probabilities[:length],
+            complete=ids[-1] in ends,
             seconds_heard=sum(sound.heard.seconds_heard for sound in ready.sounds),
             total_seconds=sum(sound.heard.total_seconds for sound in ready.sounds),
-            tokens=tuple(
-                Token(start=start, end=end, probability=min(1.0, probability))
-                for (start, end), probability in zip(spans, probabilities[:length], strict=True)
-            ),
-            complete=ids[-1] in ends,
         )
 
     def _end_token_ids(self) -> set[int]:

@@ -12,7 +12,7 @@ import dataclasses
 import difflib
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NoReturn, TypeAlias
 
@@ -77,13 +77,16 @@ class Message:
     parts: tuple[Part, ...]
 
 
-def parse(messages: object, *, base_directory: Path | None = None) -> tuple[Message, ...]:
+def parse(
+    messages: object, *, base_directory: Path | None = None, remote: Mapping[str, bytes] | None = None
+) -> tuple[Message, ...]:
     """Checks a conversation and turns it into `Message` objects.
 
     Args:
         messages: A list of `{"role": …, "content": …}` as JSON gives it; content is a string or a list of parts.
         base_directory: Where relative audio paths begin. When given, no path may lead outside it, symbolic links
             included; without it every path is taken as it stands.
+        remote: Recordings by the address that an `audio_url` names, for who fetched them before.
 
     Returns:
         The messages, in order; a string content becomes one `Text` part.
@@ -99,7 +102,9 @@ def parse(messages: object, *, base_directory: Path | None = None) -> tuple[Mess
         raise MessageError(f"messages: expected a list of messages, got {_kind(messages)}.")
     if not messages:
         raise MessageError("messages: the conversation is empty; give at least one message with a role and a content.")
-    parsed = tuple(_message(message, f"messages[{i}]", base_directory) for i, message in enumerate(messages))
+    parsed = tuple(
+        _message(message, f"messages[{i}]", base_directory, remote or {}) for i, message in enumerate(messages)
+    )
     for i, message in enumerate(parsed):
         if message.role == "system" and i > 0:
             _fail(f"messages[{i}]", "a system message may only be the first message; move it there or join the two")
@@ -119,7 +124,7 @@ def to_json(messages: Sequence[Message]) -> list[dict[str, object]]:
     return plain
 
 
-def _message(message: object, place: str, base_directory: Path | None) -> Message:
+def _message(message: object, place: str, base_directory: Path | None, remote: Mapping[str, bytes]) -> Message:
     fields = _fields(message, place, required=("role", "content"))
     role = fields["role"]
     if role not in ROLES:
@@ -128,7 +133,7 @@ def _message(message: object, place: str, base_directory: Path | None) -> Messag
     if isinstance(content, str):
         parts: tuple[Part, ...] = (Text(text=content),)
     elif isinstance(content, Sequence) and not isinstance(content, bytes):
-        parts = tuple(_part(part, f"{place}.content[{i}]", base_directory) for i, part in enumerate(content))
+        parts = tuple(_part(part, f"{place}.content[{i}]", base_directory, remote) for i, part in enumerate(content))
     else:
         _fail(f"{place}.content", f"expected a string or a list of parts, got {_kind(content)}")
     if all(isinstance(part, Text) and not part.text.strip() for part in parts):
@@ -138,7 +143,7 @@ def _message(message: object, place: str, base_directory: Path | None) -> Messag
     return Message(role=role, parts=parts)
 
 
-def _part(part: object, place: str, base_directory: Path | None) -> Part:
+def _part(part: object, place: str, base_directory: Path | None, remote: Mapping[str, bytes]) -> Part:
     if not isinstance(part, dict):
         _fail(place, f"expected an object with a 'type', got {_kind(part)}")
     kind = part.get("type")
@@ -155,14 +160,17 @@ def _part(part: object, place: str, base_directory: Path | None) -> Part:
         _fail(
             place, f"the stretch from start={start or 0.0:g} s to end={end:g} s is empty; give an end after the start"
         )
-    return Audio(source=_source(fields[key], key, f"{place}.{key}", base_directory), start=start, end=end)
+    return Audio(source=_source(fields[key], key, f"{place}.{key}", base_directory, remote), start=start, end=end)
 
 
-def _source(value: object, key: str, place: str, base_directory: Path | None) -> Path | bytes:
+def _source(
+    value: object, key: str, place: str, base_directory: Path | None, remote: Mapping[str, bytes]
+) -> Path | bytes:
     if key == "path":
         return _path(_string(value, place), place, base_directory)
     if key == "audio_url":
-        return _from_url(_string(_fields(value, place, required=("url",))["url"], f"{place}.url"), f"{place}.url")
+        url = _string(_fields(value, place, required=("url",))["url"], f"{place}.url")
+        return remote[url] if url in remote else read_data_url(url, f"{place}.url")
     fields = _fields(value, place, required=("data",), optional=("format",))
     audio_format = fields.get("format", "wav")
     if audio_format not in AUDIO_FORMATS:
@@ -187,7 +195,16 @@ def _path(given: str, place: str, base_directory: Path | None) -> Path:
     return path
 
 
-def _from_url(url: str, place: str) -> bytes:
+def read_data_url(url: str, place: str) -> bytes:
+    """The bytes that a data: URL of audio holds.
+
+    Args:
+        url: as a request holds it.
+        place: where it stands, for the message.
+
+    Raises:
+        MessageError: It is no such URL, or not base64.
+    """
     header = _DATA_URL.match(url)
     if header is None:
         _refuse_url(url, place)

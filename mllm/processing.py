@@ -177,20 +177,17 @@ class MusicLLMProcessor(ProcessorMixin):
         Raises:
             AudioError: It cannot be heard.
         """
-        windows = list(
-            audio.windows(
-                recording.source,
-                sample_rate_hz=self.sample_rate_hz,
-                window_seconds=self.window_seconds,
-                start=recording.start,
-                end=recording.end,
-                max_windows=self.max_windows,
-                require_sound=require_sound,
-            )
+        hearing = audio.hear(
+            recording.source,
+            sample_rate_hz=self.sample_rate_hz,
+            window_seconds=self.window_seconds,
+            start=recording.start,
+            end=recording.end,
+            max_windows=self.max_windows,
+            require_sound=require_sound,
         )
-        total_seconds = max(audio.probe(recording.source).seconds, windows[-1].end_seconds)
-        heard = Heard(seconds_heard=audio.seconds_heard(windows), total_seconds=total_seconds)
-        return Recording(waveforms=tuple(torch.from_numpy(window.samples) for window in windows), heard=heard)
+        heard = Heard(seconds_heard=hearing.seconds_heard, total_seconds=hearing.total_seconds)
+        return Recording(waveforms=tuple(torch.from_numpy(window.samples) for window in hearing.windows), heard=heard)
 
     def prompt(
         self, messages: Sequence[Message], recordings: Sequence[Recording], *, add_generation_prompt: bool

@@ -15,6 +15,8 @@ from transformers import PreTrainedTokenizerBase
 from transformers.generation.logits_process import LogitsProcessor
 from transformers.generation.streamers import BaseStreamer
 
+from mllm.answer import Answer, Token
+
 UNFINISHED = "\ufffd"
 """What a tokenizer writes for a character of which some bytes are still to come."""
 
@@ -71,6 +73,37 @@ class TextStream(BaseStreamer):  # type: ignore[no-untyped-call,unused-ignore]
         if len(text) > self._written:
             self._write(text[self._written :])
             self._written = len(text)
+
+
+def answer_of(
+    tokenizer: PreTrainedTokenizerBase,
+    ids: Sequence[int],
+    probabilities: Sequence[float],
+    *,
+    complete: bool,
+    seconds_heard: float,
+    total_seconds: float,
+) -> Answer:
+    """The answer that generated ids spell.
+
+    Args:
+        tokenizer: of the model.
+        ids: all that was generated, the end of the answer included, at least one.
+        probabilities: of each id, in [0, 1] but for rounding.
+        complete: whether the model ended the answer itself.
+        seconds_heard: of all recordings of the conversation.
+        total_seconds: length of these recordings together.
+    """
+    return Answer(
+        text=plain_text(tokenizer, ids).strip(),
+        seconds_heard=seconds_heard,
+        total_seconds=total_seconds,
+        tokens=tuple(
+            Token(start=start, end=end, probability=min(1.0, probability))
+            for (start, end), probability in zip(token_spans(tokenizer, ids), probabilities, strict=True)
+        ),
+        complete=complete,
+    )
 
 
 def plain_text(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:

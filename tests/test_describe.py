@@ -207,3 +207,22 @@ def test_confidence_of_an_answer_is_the_geometric_mean() -> None:
     assert said.confidence == pytest.approx(0.25)
     long = Answer(text="a", seconds_heard=0, total_seconds=0, tokens=tuple(tokens[:1] * 4000), complete=False)
     assert long.confidence == pytest.approx(0.5)
+
+
+def test_the_schema_for_decoding_admits_what_the_model_learns_and_nothing_strange() -> None:
+    schema = describe.answer_schema()
+    good: dict[str, object] = {"tempo_bpm": 141, "key": "G# minor", "meter": "4/4", "instruments": ["flute", "drums"]}
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(good, schema)
+    jsonschema.validate(dict.fromkeys(good), schema)
+    jsonschema.validate({**good, "genre": "jazz", "mood": None, "vocals": False}, schema)
+    strange: list[dict[str, object]] = [
+        {"tempo_bpm": 400},
+        {"key": "H minor"},
+        {"meter": "5/4"},
+        {"instruments": []},
+        {"artist": "me"},
+    ]
+    for wrong in strange:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**good, **wrong}, schema)

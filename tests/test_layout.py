@@ -34,6 +34,8 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "mllm.facts": (*HEARING, *TEXT, *MODEL, *USERS, "mllm.encoders", "mllm.adapters", "torch", "transformers"),
     "mllm.decode": (*TEXT, *MODEL, *USERS, "mllm.audio", "mllm.encoders", "mllm.adapters", "torch", "transformers"),
     "mllm.audio": (*TEXT, *MODEL, *USERS, "mllm.encoders", "mllm.adapters", "torch", "transformers"),
+    "mllm.serve_settings": (*HEARING, *TEXT, *MODEL, *USERS, "torch", "transformers"),
+    "mllm.captions": (*HEARING, *TEXT, *MODEL, *USERS, "torch", "transformers"),
     "mllm.registry": (*HEARING, *TEXT, *MODEL, *USERS, "torch", "transformers"),
     "mllm.messages": (*HEARING, *MODEL, *USERS, "mllm.encoders", "mllm.adapters", "torch"),
     "mllm.prompt": (*HEARING, *MODEL, *USERS, "mllm.encoders", "mllm.adapters", "torch"),

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from mllm import checkpoint, cli
 from mllm.commands import serve
+from mllm.serve_settings import ServeSettings
 from tests.tiny_checkpoint import write_checkpoint
 
 
@@ -49,6 +50,20 @@ def test_it_becomes_vllms_server(
     assert (options["--host"], options["--port"], options["--dtype"]) == ("127.0.0.1", "8123", "float32")
     assert words[-2:] == ["--max-num-seqs", "4"]
     assert environment["VLLM_NO_USAGE_STATS"] == "1"
+    assert {"mllm", "mllm_http"} <= set(environment["VLLM_PLUGINS"].split(","))
+    assert ServeSettings.from_environment(environment) == ServeSettings()
+
+
+def test_limits_and_hosts_reach_the_server(started: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_PLUGINS", "somebodys")
+    hosts = ["--allowed-audio-host", "music.test", "--allowed-audio-host", "other.test:8080"]
+    with pytest.raises(Replaced):
+        cli.main(["serve", *hosts, "--max-audios", "3", "--request-seconds", "9.5"])
+    _, words, environment = started
+    expected = ServeSettings(allowed_audio_hosts=("music.test", "other.test:8080"), max_audios=3, request_seconds=9.5)
+    assert ServeSettings.from_environment(environment) == expected
+    assert dict(itertools.pairwise(words))["--limit-mm-per-prompt"] == '{"audio": 3}'
+    assert environment["VLLM_PLUGINS"] == "mllm,mllm_http,somebodys"
 
 
 def test_the_reference_checkpoint_is_served_by_default(started: list[Any]) -> None:
@@ -64,6 +79,8 @@ def test_the_reference_checkpoint_is_served_by_default(started: list[Any]) -> No
         (["one", "two"], "'one' and 'two' were given; expected one checkpoint"),
         (["one", "--model", "two"], "'one' and 'two' were given; expected one checkpoint"),
         (["--port", "0"], "port"),
+        (["--max-audios", "0"], "max_audios"),
+        (["--allowed-audio-host", "http://music.test"], "expected name or name:port"),
     ],
 )
 def test_what_it_cannot_serve(

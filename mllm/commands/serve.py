@@ -6,27 +6,45 @@ server is started, not how it works.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import importlib.util
 import os
 import sys
 
 from jsonargparse import ArgumentParser, Namespace
-from jsonargparse.typing import restricted_number_type
+from jsonargparse.typing import PositiveFloat, PositiveInt, restricted_number_type
 
 from mllm.commands import _shared
 from mllm.errors import ConfigError
+from mllm.serve_settings import ServeSettings
 
 SUMMARY = "answer over HTTP, through vLLM's OpenAI-compatible server"
-USAGE = "[MODEL | --model DIR] [--port N] [--host ADDRESS] [-- OPTIONS OF VLLM]"
+USAGE = "[MODEL | --model DIR] [--port N] [--host ADDRESS] [options] [-- OPTIONS OF VLLM]"
 
 SERVER = "vllm.entrypoints.openai.api_server"
 MODEL_NAME = "mllm"
 """What a request may call the model; the directory of the checkpoint is its other name."""
-MOST_AUDIOS = 8
-"""Recordings in one request, unless `--limit-mm-per-prompt` says otherwise."""
+PLUGINS = ("mllm", "mllm_http")
+"""Our plug-ins of vLLM; those that add routes are loaded only if they are named."""
+KEYS = "mllm.serve.http_keys.ApiKeys"
 ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
 """Unless set otherwise: nothing is reported to anybody; on a CPU the cache takes 1 GiB instead of nearly all memory."""
+
+LIMITS: dict[str, tuple[type, str]] = {
+    "max_upload_mib": (PositiveInt, "largest request, and largest recording fetched, in MiB"),
+    "max_held_mib": (PositiveInt, "requests held in memory while they are read, in MiB together"),
+    "max_audio_minutes": (PositiveFloat, "longest recording"),
+    "max_channels": (PositiveInt, "most channels of a recording"),
+    "max_audios": (PositiveInt, "most recordings in one request"),
+    "max_requests": (PositiveInt, "requests answered or waiting; one more gets status 429"),
+    "upload_seconds": (PositiveFloat, "until a request must have arrived"),
+    "fetch_seconds": (PositiveFloat, "until a recording must have been fetched"),
+    "decode_seconds": (PositiveFloat, "until a recording must have been decoded"),
+    "request_seconds": (PositiveFloat, "until a request must have been answered"),
+    "decode_workers": (PositiveInt, "processes that decode"),
+}
+"""Fields of `ServeSettings` that are options under the same name."""
 
 Port = restricted_number_type("Port", int, [(">=", 1), ("<=", 65535)])
 
@@ -41,6 +59,18 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address it listens on (default: 127.0.0.1, this machine only)"
     )
+    parser.add_argument(
+        "--allowed-audio-host",
+        dest="allowed_audio_hosts",
+        action="append",
+        default=[],
+        metavar="HOST[:PORT]",
+        help="recordings may be fetched from this host; may be given several times (default: from none)",
+    )
+    for name, (kind, what) in LIMITS.items():
+        default = getattr(ServeSettings(), name)
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=kind, default=default, help=f"{what} (default: {default:g})")
 
 
 def run(options: Namespace) -> int:
@@ -61,15 +91,29 @@ def run(options: Namespace) -> int:
     if len(models) > 1:
         raise ConfigError(f"{' and '.join(map(repr, models))} were given; expected one checkpoint: mllm serve [MODEL]")
     model = models[0] if models else None
+    settings = _settings(options)
     directory = _checkpoint(model)
     words = ["--model", directory, "--served-model-name", MODEL_NAME, directory]
     words += ["--host", options.host, "--port", str(options.port)]
-    words += ["--limit-mm-per-prompt", f'{{"audio": {MOST_AUDIOS}}}']
+    words += ["--limit-mm-per-prompt", f'{{"audio": {settings.max_audios}}}', "--middleware", KEYS]
     if _is_for_cpu():
         words += ["--dtype", "float32", "--enforce-eager"]
     sys.stdout.flush()
-    environment = {**ENVIRONMENT, **os.environ}
+    environment = {**ENVIRONMENT, **os.environ, **settings.to_environment(), "VLLM_PLUGINS": _plugins()}
     os.execve(sys.executable, [sys.executable, "-m", SERVER, *words, *others], environment)  # noqa: S606 (no shell)
+
+
+def _settings(options: Namespace) -> ServeSettings:
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(ServeSettings)}
+    return ServeSettings(**{**given, "allowed_audio_hosts": tuple(options.allowed_audio_hosts)})
+
+
+def _plugins() -> str:
+    """What vLLM may load: our plug-ins, and those that it would load if nothing were named."""
+    named = os.environ.get("VLLM_PLUGINS")
+    groups = ("general", "io_processor", "platform", "stat_logger")
+    found = [entry.name for one in groups for entry in importlib.metadata.entry_points(group=f"vllm.{one}_plugins")]
+    return ",".join(dict.fromkeys([*PLUGINS, *(found if named is None else named.split(","))]))
 
 
 def _checkpoint(model: str | None) -> str:

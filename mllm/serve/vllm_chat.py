@@ -1,17 +1,18 @@
 """Conversations as vLLM's chat route and `LLM.chat` take them, made into prompts by the rules of `mllm.prompt`.
 
 In: messages in our own format: OpenAI's, and the bounds of a stretch. Out: token ids with one placeholder a recording,
-and the recordings. Fetches nothing from a network; names a local file only in the directory that vLLM was told with
-`--allowed-local-media-path`. Decodes nothing.
+and the recordings. Names a local file only in the directory that vLLM was told with `--allowed-local-media-path`.
+Itself it fetches and decodes nothing; a server hands it what does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vllm.exceptions import VLLMValidationError
 from vllm.inputs import TokensPrompt
 from vllm.renderers.base import BaseRenderer
 from vllm.tokenizers.hf import HfTokenizer
@@ -20,11 +21,18 @@ from vllm.utils.async_utils import make_async
 from mllm import checkpoint, contract
 from mllm.errors import MessageError, MllmError
 from mllm.messages import Audio, Item, Message, Text, parse
+from mllm.processing import MusicLLMProcessor, Recording
 from mllm.prompt import build_prompt
+from mllm.serve import heard
+from mllm.serve.vllm_errors import RefusedError
+from mllm.serve.vllm_inputs import HeardElsewhere
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
     from vllm.renderers.params import ChatParams
+
+    from mllm.serve.decode_pool import DecodePool
+    from mllm.serve.fetch import Fetcher
 
 CHANGE_THE_PROMPT = ("tools", "documents", "continue_final_message", "chat_template")
 """What a request may ask of a chat template, and ours does not offer."""
@@ -38,25 +46,39 @@ class MusicLLMRenderer(BaseRenderer[HfTokenizer]):
         model = config.model_config
         directory = contract.find_checkpoint(model.model, revision=model.revision)
         self._processor = checkpoint.open_processor(directory, contract.read_config(directory))
+        self._decoders: DecodePool | None = None
+        self._fetcher: Fetcher | None = None
         self._files = Path(model.allowed_local_media_path) if model.allowed_local_media_path else None
         self._render_async = make_async(self.render_messages, executor=self._executor)
 
-    def render_messages(self, messages: Sequence[Any], params: ChatParams) -> tuple[list[Any], Any]:
+    @property
+    def processor(self) -> MusicLLMProcessor:
+        """Of the checkpoint."""
+        return self._processor
+
+    def hear_with(self, decoders: DecodePool, fetcher: Fetcher) -> None:
+        """From now on have recordings decoded in other processes, and fetched where a request names an address."""
+        self._decoders, self._fetcher = decoders, fetcher
+
+    def render_messages(
+        self, messages: Sequence[Any], params: ChatParams, remote: Mapping[str, bytes] | None = None
+    ) -> tuple[list[Any], Any]:
         """The prompt of one conversation.
 
         Args:
-            messages: in the format of `mllm.messages.parse`; keys that are null count as absent.
+            messages: `Message` objects, or in the format of `mllm.messages.parse`; keys that are null count as absent.
             params: of the request; what would change the template is refused.
+            remote: recordings by their address, already fetched.
 
         Returns:
             The messages as role and text, and the prompt.
 
         Raises:
-            VLLMValidationError: the conversation is not in the format, or cannot become a prompt.
+            RefusedError: the conversation is not in the format, or cannot become a prompt.
         """
         try:
             speaks_next = _speaks_next(params)
-            parsed = parse([_without_nulls(message) for message in messages], base_directory=self._files)
+            parsed = self._parsed(messages, remote)
             audios = self._audios(parsed)
             prompt = build_prompt(
                 parsed,
@@ -66,7 +88,7 @@ class MusicLLMRenderer(BaseRenderer[HfTokenizer]):
                 add_generation_prompt=speaks_next,
             )
         except MllmError as error:
-            raise VLLMValidationError(str(error), parameter="messages") from error
+            raise RefusedError(error, parameter="messages") from error
         rendered = TokensPrompt(prompt_token_ids=list(prompt.input_ids))
         if audios:
             rendered["multi_modal_data"] = {"audio": audios}
@@ -74,9 +96,37 @@ class MusicLLMRenderer(BaseRenderer[HfTokenizer]):
         return said, rendered
 
     async def render_messages_async(self, messages: Sequence[Any], params: ChatParams) -> tuple[list[Any], Any]:
-        """As `render_messages`, beside the server's event loop."""
-        result: tuple[list[Any], Any] = await self._render_async(messages, params)
-        return result
+        """As `render_messages`, beside the server's event loop; recordings are fetched and decoded, if possible."""
+        try:
+            remote = await self._fetched(messages)
+            said, rendered = await self._render_async(messages, params, remote)
+            if self._decoders is not None and "multi_modal_data" in rendered:
+                audios = rendered["multi_modal_data"]["audio"]
+                self._check_number(len(audios))
+                decoded = await asyncio.gather(*(_decoded(audio, self._decoders) for audio in audios))
+                rendered["multi_modal_data"] = {"audio": list(decoded)}
+        except MllmError as error:
+            raise RefusedError(error, parameter="messages") from error
+        return said, rendered
+
+    async def _fetched(self, messages: Sequence[Any]) -> dict[str, bytes]:
+        """The recordings that a conversation names by an address of the web, where there is a fetcher."""
+        if self._fetcher is None:
+            return {}
+        addresses = list(dict.fromkeys(_web_addresses(messages)))
+        self._check_number(len(addresses))
+        return dict(zip(addresses, await asyncio.gather(*map(self._fetcher.fetch, addresses)), strict=True))
+
+    def _check_number(self, audios: int) -> None:
+        """Refuse what vLLM would refuse too, before any of it is fetched or decoded."""
+        most = self.model_config.get_multimodal_config().get_limit_per_prompt("audio")
+        if audios > most:
+            raise MessageError(f"{audios} recordings were sent; at most {most} fit into one request")
+
+    def _parsed(self, messages: Sequence[Any], remote: Mapping[str, bytes] | None) -> tuple[Message, ...]:
+        if messages and all(isinstance(message, Message) for message in messages):
+            return tuple(messages)
+        return parse([_without_nulls(message) for message in messages], base_directory=self._files, remote=remote)
 
     def _audios(self, messages: Sequence[Message]) -> list[Audio]:
         parts = [part for message in messages for part in message.parts]
@@ -110,6 +160,34 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
         return value
     return [_without_nulls(one) for one in value]
+
+
+def _web_addresses(messages: Sequence[Any]) -> list[str]:
+    """What stands in `audio_url` and is no data: URL; whatever is malformed is told later, by the parser."""
+    found = []
+    for message in _without_nulls(messages):
+        content = message.get("content") if isinstance(message, dict) else None
+        for part in content if isinstance(content, list) else []:
+            named = part.get("audio_url") if isinstance(part, dict) else None
+            url = named.get("url") if isinstance(named, dict) else None
+            if isinstance(url, str) and url.lower().startswith(("http:", "https:")):
+                found.append(url)
+    return found
+
+
+async def _decoded(audio: Audio, decoders: DecodePool) -> Audio:
+    """The recording with its windows; one that was heard before most likely lies in vLLM's cache and is not decoded."""
+    before = await asyncio.to_thread(decoders.heard_before, audio)
+    if before is not None:
+        heard.note(before)
+        return _elsewhere(audio, functools.partial(decoders.hear, audio))
+    recording = await decoders.hear_async(audio)
+    heard.note(recording.heard)
+    return _elsewhere(audio, lambda: recording)
+
+
+def _elsewhere(audio: Audio, listen: Callable[[], Recording]) -> Audio:
+    return HeardElsewhere(source=audio.source, start=audio.start, end=audio.end, listen=listen)
 
 
 def _words(message: Message) -> str:

@@ -8,14 +8,14 @@ again by its content, so that vLLM's caches hold its windows and its soft tokens
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import BatchFeature
-from vllm.exceptions import VLLMValidationError
 from vllm.multimodal.inputs import MultiModalFieldConfig, MultiModalKwargsItems
 from vllm.multimodal.parse import (
     AudioEmbeddingItems,
@@ -34,11 +34,20 @@ from vllm.multimodal.processing.inputs import ProcessorInputs
 
 from mllm import checkpoint, contract
 from mllm.configuration import MusicLLMConfig
-from mllm.errors import MllmError
+from mllm.errors import AudioError, MllmError
 from mllm.listener import as_audio
 from mllm.messages import Audio
-from mllm.processing import MusicLLMProcessor
+from mllm.processing import MusicLLMProcessor, Recording
+from mllm.serve.vllm_errors import RefusedError
 from mllm.sounds import identity_of
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HeardElsewhere(Audio):
+    """A recording that is, or was, decoded by somebody else."""
+
+    listen: Callable[[], Recording] = dataclasses.field(compare=False, repr=False)
+    """Gives its windows; called only if they do not lie in vLLM's cache."""
 
 
 class RecordingItems(ProcessorBatchItems[Audio]):
@@ -175,9 +184,13 @@ class MusicLLMInputs(BaseMultiModalProcessor[MusicLLMProcessingInfo]):
         """For each recording its windows, (windows, samples), all of one length."""
         processor = self.info.get_hf_processor(**hf_kwargs)
         try:
-            recordings = [processor.listen(recording) for recording in hf_data["audio"]]
-        except (MllmError, OSError) as error:
-            raise VLLMValidationError(str(error), parameter="audio") from error
+            recordings = [
+                one.listen() if isinstance(one, HeardElsewhere) else processor.listen(one) for one in hf_data["audio"]
+            ]
+        except MllmError as error:
+            raise RefusedError(error, parameter="audio") from error
+        except OSError as error:
+            raise RefusedError(AudioError(f"the recording cannot be read ({error})"), parameter="audio") from error
         return BatchFeature({"audio_waveforms": [torch.stack(recording.waveforms) for recording in recordings]})
 
     def _get_mm_fields_config(

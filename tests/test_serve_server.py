@@ -1,0 +1,193 @@
+"""`mllm serve` as a process: vLLM's server with our routes, the reference checkpoint, and real requests."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import importlib.metadata
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+import soundfile
+
+from mllm.listener import Listener
+from tests.test_serve_http import assert_is_error, data_url, upload
+from tests.tiny_checkpoint import RATE_HZ, tone
+
+DEMO = Path(__file__).parents[1] / "mllm" / "data" / "demo.mp3"
+KEY = {"Authorization": "Bearer of tests"}
+SECONDS_TO_START = 400
+
+
+def has_plug_in() -> bool:
+    """Whether vLLM is there, and the checkout is installed with its routes as a plug-in."""
+    entries = importlib.metadata.entry_points(group="vllm.endpoint_plugins", name="mllm_http")
+    return importlib.util.find_spec("vllm") is not None and bool(entries)
+
+
+pytestmark = [
+    pytest.mark.skipif(not has_plug_in(), reason="vLLM or our plug-in of it is not installed (make install-serve)"),
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+]
+
+
+def children(process_id: int) -> dict[int, str]:
+    """Processes below a process, with their command lines."""
+    found: dict[int, str] = {}
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == process_id:
+                found[int(place.name)] = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log"
+    words = [sys.executable, "-m", "mllm", "serve", "--port", str(port), "--max-upload-mib", "4"]
+    environment = {**os.environ, "VLLM_API_KEY": "of tests", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    with log.open("wb") as output, subprocess.Popen(words, env=environment, stdout=output, stderr=output) as server:
+        address = f"http://127.0.0.1:{port}"
+        began = time.monotonic()
+        try:
+            while True:
+                assert server.poll() is None, log.read_text()[-3000:]
+                assert time.monotonic() - began < SECONDS_TO_START, log.read_text()[-3000:]
+                with contextlib.suppress(httpx2.TransportError):
+                    if httpx2.get(f"{address}/ready", timeout=30).status_code == 200:
+                        break
+                time.sleep(1.0)
+            yield address, server, log
+        finally:
+            server.send_signal(signal.SIGTERM)
+
+
+@pytest.fixture
+def server(process: tuple[str, subprocess.Popen[bytes], Path]) -> str:
+    return process[0]
+
+
+def chat(server: str, *parts: dict[str, Any], **others: Any) -> httpx2.Response:
+    body = {"model": "mllm", "temperature": 0, "max_tokens": 40, "messages": [{"role": "user", "content": parts}]}
+    return httpx2.post(f"{server}/v1/chat/completions", headers=KEY, json={**body, **others}, timeout=120)
+
+
+def audio(file: Path) -> dict[str, Any]:
+    return {"type": "audio_url", "audio_url": {"url": data_url(file)}}
+
+
+QUESTION = {"type": "text", "text": "What is the key?"}
+
+
+def test_our_routes_say_what_transformers_says(server: str) -> None:
+    listener = Listener.load()
+    found = httpx2.post(f"{server}/v1/describe", headers=KEY, files=upload(DEMO), timeout=120).json()
+    expected = listener.describe(DEMO).to_json()
+    assert found.pop("confidence") == pytest.approx(expected.pop("confidence"), abs=2e-4)
+    assert found == expected
+    answer = httpx2.post(f"{server}/v1/captions", headers=KEY, json={"audio": data_url(DEMO)}, timeout=120).json()
+    whole = listener.caption(DEMO)
+    (one,) = answer["data"]
+    assert one["caption"] == whole.text
+    assert one["confidence"] == pytest.approx(whole.confidence, abs=2e-4)
+    assert one["seconds_heard"] == pytest.approx(whole.seconds_heard, abs=1e-3)
+
+
+def test_keys(server: str) -> None:
+    assert httpx2.get(f"{server}/health").status_code == 200
+    for path in ("/v1/captions", "/v1/describe", "/v1/chat/completions", "/invocations", "/tokenize", "/detokenize"):
+        assert_is_error(httpx2.post(server + path, json={}), 401, "the API key is missing or wrong")
+    wrong = {"Authorization": "Bearer of test"}
+    assert_is_error(httpx2.get(f"{server}/v1/models", headers=wrong), 401, "the API key is missing or wrong")
+    assert httpx2.get(f"{server}/v1/models", headers=KEY).status_code == 200
+
+
+def test_bad_chats(server: str, tmp_path: Path) -> None:
+    broken = tone(2.0, 220.0)
+    broken[777] = np.nan
+    soundfile.write(tmp_path / "nan.wav", broken, RATE_HZ, subtype="FLOAT")
+    soundfile.write(tmp_path / "many.wav", np.tile(tone(2.0, 220.0)[:, None], 30), RATE_HZ)
+    (tmp_path / "page.mp3").write_bytes(b"<html>" * 100)
+    assert_is_error(chat(server, audio(tmp_path / "nan.wav"), QUESTION), 422, "samples that are not numbers")
+    assert_is_error(chat(server, audio(tmp_path / "many.wav"), QUESTION), 422, "has 30 channels")
+    assert_is_error(chat(server, audio(tmp_path / "page.mp3"), QUESTION), 415, "is not audio that can be opened")
+    assert_is_error(chat(server, *[audio(tmp_path / "page.mp3")] * 40), 400, "40 recordings were sent; at most 8")
+    away = {"type": "audio_url", "audio_url": {"url": "http://127.0.0.1/a.wav"}}
+    assert_is_error(chat(server, away, QUESTION), 400, "not among those that this server was allowed")
+    junk = {"type": "input_audio", "input_audio": {"data": "@@@@", "format": "wav"}}
+    assert_is_error(chat(server, junk, QUESTION), 400, "not valid base64")
+    assert_is_error(chat(server, {"type": "audo", "x": 1}), 400, "a part of a message is not understood")
+    assert_is_error(chat(server, {"type": "text", "text": "piano " * 9000}), 400, "maximum context length")
+    assert_is_error(chat(server, QUESTION, model="gpt"), 404, "`gpt` does not exist")
+    url = f"{server}/v1/chat/completions"
+    headers = {**KEY, "Content-Type": "application/json"}
+    assert_is_error(httpx2.post(url, headers=headers, content=b'{"model":'), 400, "the body is not valid JSON")
+    big = (b" " * 2**16 for _ in range(96))
+    assert_is_error(httpx2.post(url, headers=headers, content=big), 413, "larger than 4 MiB")
+    assert "G# minor" in chat(server, audio(DEMO), QUESTION).json()["choices"][0]["message"]["content"]
+
+
+def test_chats_tell_where_less_than_the_whole_was_heard(server: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "minutes.flac", np.tile(tone(60.0, 220.0)[::3], 5), RATE_HZ // 3)
+    answer = chat(server, audio(tmp_path / "minutes.flac"), QUESTION)
+    assert answer.status_code == 200, answer.text
+    assert "s of the 300 s" in answer.headers["warning"]
+    assert "warning" not in chat(server, audio(DEMO), QUESTION).headers
+
+
+def test_a_decoder_that_dies_takes_nothing_with_it(
+    process: tuple[str, subprocess.Popen[bytes], Path], tmp_path: Path
+) -> None:
+    server, running, _ = process
+    decoders = [one for one, words in children(running.pid).items() if "mllm.serve.decode_worker" in words]
+    assert decoders
+    for one in decoders:
+        os.kill(one, signal.SIGSEGV)
+    soundfile.write(tmp_path / "new.wav", tone(3.0, 333.0), RATE_HZ)
+    answer = httpx2.post(f"{server}/v1/captions", headers=KEY, files=upload(tmp_path / "new.wav"), timeout=120)
+    assert answer.status_code == 200, answer.text
+    assert httpx2.get(f"{server}/health").status_code == 200
+
+
+def test_a_client_that_hangs_up_in_a_stream_frees_its_place(server: str) -> None:
+    body = {"model": "mllm", "stream": True, "max_tokens": 1500, "ignore_eos": True}
+    messages = [{"role": "user", "content": "What is a chorale?"}]
+    url = f"{server}/v1/chat/completions"
+    with httpx2.stream("POST", url, headers=KEY, json={**body, "messages": messages}, timeout=120) as answer:
+        assert next(answer.iter_lines()).startswith("data: ")
+    for _ in range(100):
+        metrics = httpx2.get(f"{server}/metrics", headers=KEY).text.splitlines()
+        (running,) = [line for line in metrics if line.startswith("vllm:num_requests_running{")]
+        if running.endswith(" 0.0"):
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail(running)
+
+
+def test_the_log_holds_nothing_of_what_was_sent(process: tuple[str, subprocess.Popen[bytes], Path]) -> None:
+    server, _, log = process
+    word = "unmistakable"
+    assert chat(server, {"type": "text", "text": f"What is {word}?"}).status_code == 200
+    files = {"file": (f"{word}.mp3", DEMO.read_bytes())}
+    assert httpx2.post(f"{server}/v1/captions", headers=KEY, files=files, timeout=120).status_code == 200
+    written = log.read_text()
+    assert word not in written
+    assert "of tests" not in written
+    assert base64.b64encode(DEMO.read_bytes()[:30]).decode() not in written
