@@ -128,7 +128,7 @@ def test_a_checked_key_mode_or_meter_is_confirmed_only_where_true() -> None:
     rng = random.Random(0)
     known = statements.known_from_facts(FACTS)
     seen = collections.Counter[str]()
-    for _ in range(3000):
+    for _ in range(6000):
         turn = dialogue.random_turn(rng, known)
         if turn.intent not in ("is_key", "is_mode", "is_meter"):
             continue
