@@ -6,7 +6,6 @@ import base64
 import functools
 import json
 import socket
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -298,9 +297,9 @@ class TestLimits:
 
     def test_a_body_that_arrives_too_slowly(self, server: str) -> None:
         host, _, port = server.removeprefix("http://").partition(":")
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
+        with socket.create_connection((host, int(port)), timeout=60) as connection, connection.makefile("rb") as reply:
             connection.sendall(UNFINISHED)
-            answer = connection.recv(4096)
+            answer = reply.read()
         assert b" 408 " in answer
         assert b"did not arrive within 2 s" in answer
         still_answers(server)
@@ -308,11 +307,9 @@ class TestLimits:
     @pytest.mark.parametrize("beginning", [b"", b"POST /v1/captions HTTP/1.1\r\nHost: x\r\nX-"])
     def test_a_connection_that_sends_no_header_is_closed(self, server: str, beginning: bytes) -> None:
         host, _, port = server.removeprefix("http://").partition(":")
-        began = time.monotonic()
-        with socket.create_connection((host, int(port)), timeout=60) as connection:
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
             connection.sendall(beginning)
             assert connection.recv(4096) == b""
-        assert time.monotonic() - began < 30.0
         still_answers(server)
 
     def test_clients_that_hang_up(self, server: str, music: Path) -> None:
