@@ -12,8 +12,8 @@ AUDIO ?= mllm/data/demo.mp3
 # Where the CPU build of torch is published; where it cannot be reached, pip goes on without it. For the CUDA build of
 # the package index (some gigabytes), install torch by hand before.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-# Tests and demo run small models: a second thread makes them slower, most of all where the processors are busy.
-export OMP_NUM_THREADS ?= 1
+# More threads than cores make small models slower. (The commands of `make demo` and `make bench` choose by themselves.)
+test check: export OMP_NUM_THREADS ?= 2
 export TOKENIZERS_PARALLELISM ?= false
 
 help: ## Show the targets
