@@ -79,7 +79,7 @@ class TextConfig:
     steps: int = 13000
     """Batches before the data ends."""
     curriculum: bool = True
-    """Whether lookups and presence are taught before negation; off, everything is asked from the first batch."""
+    """Whether it begins with `CURRICULUM`, lookups and presence first, or with `CURRICULUM_GOING_ON`."""
     seed: int = 1
     """Seed of the text."""
 
@@ -145,7 +145,8 @@ def train_tokenizer(config: TextConfig, prose: str) -> PreTrainedTokenizerFast:
 
 _LOOKUPS = dialogue.Mix(roll_call=0.3, instrument=0.7, negated=0.0)
 _PRESENCE = dialogue.Mix(roll_call=0.1, negated=0.05, check=0.35)
-_EVERYTHING = dialogue.Mix(check=0.4, choices=0.5)
+_COMPARISONS = dialogue.Mix(check=0.8, choices=0.5, roll_call=0.08, instrument=0.12)
+_EVERYTHING = dialogue.Mix(check=0.3, choices=0.4, summaries=2.0)
 CURRICULUM: tuple[tuple[float, dialogue.Mix], ...] = (
     (0.0, _LOOKUPS),
     (0.06, _LOOKUPS),
@@ -160,6 +161,13 @@ A roll call names each instrument right before its verdict, so that looking it u
 that step and another one; with as many negated ones it is an exclusive or on top. Asked everything at once, half of the
 questions negated, the first word of yes/no answers was chance after 320,000 questions.
 """
+CURRICULUM_GOING_ON: tuple[tuple[float, dialogue.Mix], ...] = (
+    (0.0, _COMPARISONS),
+    (0.15, _COMPARISONS),
+    (0.35, _EVERYTHING),
+    (1.0, _EVERYTHING),
+)
+"""The same for a backbone that goes on from an earlier run: comparing keys and meters is what it learns last."""
 _TURNS = (1, 2, 3)
 _SEVERAL_WINDOWS = 0.2
 _PROSE_CHARACTERS = 400
@@ -234,15 +242,16 @@ class Conversations(torch.utils.data.IterableDataset[list[dict[str, list[int]]]]
             yield self.batch(rng, mix=self.mix(step))
 
     def mix(self, step: int) -> dialogue.Mix:
-        """What is asked at a step, between the corners of `CURRICULUM`."""
-        done = step / max(1, self._config.steps) if self._config.curriculum else 1.0
-        for (start, before), (end, after) in itertools.pairwise(CURRICULUM):
+        """What is asked at a step, between the corners of the curriculum."""
+        done = step / max(1, self._config.steps)
+        corners = CURRICULUM if self._config.curriculum else CURRICULUM_GOING_ON
+        for (start, before), (end, after) in itertools.pairwise(corners):
             if done < end:
                 share = (done - start) / (end - start)
                 fields = (field.name for field in dataclasses.fields(dialogue.Mix))
                 mixed = {f: (1 - share) * getattr(before, f) + share * getattr(after, f) for f in fields}
                 return dialogue.Mix(**mixed)
-        return CURRICULUM[-1][1]
+        return corners[-1][1]
 
     def batch(self, rng: random.Random, *, mix: dialogue.Mix = dialogue.MIX) -> list[dict[str, list[int]]]:
         """One step's rows; all of one step ask equally many questions."""

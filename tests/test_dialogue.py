@@ -134,8 +134,11 @@ def test_a_checked_key_mode_or_meter_is_confirmed_only_where_true() -> None:
             continue
         truth = {"is_key": "F# minor", "is_mode": "minor", "is_meter": "3/4"}[turn.intent]
         agrees = re.search(rf"(?<![a-zA-Z]){truth}", turn.question, re.IGNORECASE) is not None
-        assert turn.answer.startswith("Yes," if agrees else "No,"), turn
-        assert "3/4" in turn.answer if turn.intent == "is_meter" else "F# minor" in turn.answer
+        verdict, _, fact = turn.answer.removeprefix("I checked: ").partition(". ")
+        asked, _, word = verdict.rpartition(" ")
+        assert asked.lower() in turn.question.lower()
+        assert word == ("yes" if agrees else "no"), turn
+        assert fact == ("The time signature is 3/4." if turn.intent == "is_meter" else "The key is F# minor.")
         seen[f"{turn.intent} {agrees}"] += 1
     assert min(seen.values()) > 20
     assert len(seen) == 6
