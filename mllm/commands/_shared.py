@@ -6,7 +6,6 @@ In: parsed options. Out: a `Listener`, sentences and progress on standard error.
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import sys
 import warnings
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from mllm.commands import _start_up
 from mllm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from mllm.answer import Answer
     from mllm.listener import Listener
 
-UNUSED_LIBRARIES = ("sklearn", "scipy")
-"""Where they are installed, transformers imports them (and pandas) for assisted generation and for losses of object
-detection, which nothing here calls: a quarter of the time until the first answer."""
 SMALL_MODEL_PARAMETERS = 50_000_000
 """A smaller model computes on one thread unless OMP_NUM_THREADS says otherwise: its matrices are so small that a second
 thread mostly waits, and where the processors are busy all threads wait for the slowest."""
@@ -100,7 +97,7 @@ def open_listener(model: str | None, *, seed: int) -> Listener:
         CheckpointError: it is absent, incomplete or altered.
     """
     quiet_libraries()
-    with progress("loading the model"), _without_garbage_collection(), _import_only_what_is_used():
+    with progress("loading the model"), _start_up.lean():
         import torch
 
         from mllm.listener import Listener
@@ -120,34 +117,6 @@ def quiet_libraries() -> None:
     if not sys.warnoptions:
         for library in ("torch", "transformers", "huggingface_hub"):
             warnings.filterwarnings("ignore", module=rf"{library}\b")
-
-
-@contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Collect no garbage: imports make a million objects that stay, and the collector would look at them ever again.
-
-    A tenth of the time until the first answer.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-@contextlib.contextmanager
-def _import_only_what_is_used() -> Iterator[None]:
-    """Hide `UNUSED_LIBRARIES` while transformers is imported; it then takes them for not installed."""
-    loaded = "transformers" in sys.modules
-    hidden = [name for name in UNUSED_LIBRARIES if not loaded and name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]
 
 
 def say(sentence: str) -> None:
