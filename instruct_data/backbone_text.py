@@ -219,6 +219,28 @@ def prepare_lookups(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast,
         queries[:rows] *= _MATCHING_SCALE
 
 
+_METERS_APART = 0.6
+"""By how much of itself what is a meter's own, beside what all share, is enlarged."""
+_METERS_ALIKE = 1.0
+"""How much of it the word of an audio block about that meter gains."""
+
+
+@torch.no_grad()
+def tell_meters_apart(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Makes the meters more unlike one another, and the words of audio blocks more like the meters that they are about.
+
+    After 30,000 steps in which keys were compared almost without fault, meters were at chance: the cosines between the
+    words of blocks and their meters were 0.1 to 0.4 (tonics: 0.4), those between meters 0.3 to 0.5 (tonics: 0.2).
+    """
+    embeddings = model.model.embed_tokens.weight
+    meters = [token_id(tokenizer, name) for name in METERS]
+    words = [word for slot in blocks.SLOT_WORDS for word in slot if blocks.meaning(word)[0] == "meter"]
+    stated = {blocks.meaning(word)[1]: token_id(tokenizer, word) for word in words}
+    own = embeddings[meters] - embeddings[meters].mean(0)
+    embeddings[[stated[name] for name in METERS]] += _METERS_ALIKE * own
+    embeddings[meters] += _METERS_APART * own
+
+
 def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
     """The id of a token of the vocabulary."""
     found = tokenizer.convert_tokens_to_ids(token)

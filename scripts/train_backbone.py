@@ -38,13 +38,20 @@ def run(train_settings: BackboneConfig, text: TextConfig = TextConfig(), gate_qu
         backbone_text.train_tokenizer(text, prose).save_pretrained(saved)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(saved)
     pad_id = int(tokenizer.pad_token_id)
+
+    def prepare(model: LlamaForCausalLM) -> None:
+        if train_settings.start is None:
+            backbone_text.prepare_lookups(model, tokenizer, seed=train_settings.seed)
+        else:
+            backbone_text.tell_meters_apart(model, tokenizer)
+
     train(
         train_settings,
         tokenizer,
         Conversations(text, tokenizer, prose),
         lambda rows: backbone_text.pad(rows, pad_id),
         [GateReading(tokenizer)],
-        lambda model: backbone_text.prepare_lookups(model, tokenizer, seed=train_settings.seed),
+        prepare,
     )
     final = train_settings.output / "final"
     stored = LlamaForCausalLM.from_pretrained(final, dtype=torch.float32)

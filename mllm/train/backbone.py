@@ -126,7 +126,7 @@ def train(
         batches: yields one ready batch an item.
         collate: turns a list of one item into tensors `input_ids`, `labels`, `attention_mask`, each (B, S).
         callbacks: added to the Trainer.
-        prepare: changes the first weights before training; not called where `config.start` gives them.
+        prepare: changes the first weights, random ones or those of `config.start`, before training.
     """
     config.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
@@ -134,8 +134,8 @@ def train(
         model = LlamaForCausalLM.from_pretrained(config.start, dtype=torch.float32)
     else:
         model = _new_model(config, tokenizer)
-        if prepare is not None:
-            prepare(model)
+    if prepare is not None:
+        prepare(model)
     settings = arguments.for_ready_batches(
         config.output,
         steps=config.steps,
