@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from mllm.configuration import FROZEN_PARTS, MusicLLMConfig
 from mllm.errors import CheckpointError, ConfigError
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.processing import PROCESSOR_FILE, MusicLLMProcessor
-from mllm.strict_io import near
+from mllm.strict_io import is_free, near, written_beside
 
 CARD_NAME = "README.md"
 RUN_NAME = "run.yaml"
@@ -39,6 +38,8 @@ _SHARED_SETTINGS = (
     "audio_end",
     "item_token",
     "item_token_id",
+    "item_adapter",
+    "item_space",
     "max_windows",
     "sample_rate_hz",
 )
@@ -131,16 +132,9 @@ def save(
         CheckpointError: if the place is taken by something else, or a frozen part is not described or altered.
     """
     target = Path(directory).absolute()
-    if (
-        target.exists()
-        and not (target / contract.CONFIG_NAME).is_file()
-        and (target.is_file() or any(target.iterdir()))
-    ):
+    if not is_free(target, unless=contract.CONFIG_NAME):
         raise CheckpointError(f"{target} holds something that is not a checkpoint; give an absent or empty directory")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.writing-", dir=target.parent))
-    try:
-        work.chmod(0o755)
+    with written_beside(target) as work:
         model.save_pretrained(work)
         processor.save_pretrained(work)
         config = model.config_for(work)
@@ -150,10 +144,6 @@ def save(
         (work / CARD_NAME).write_text(card, encoding="utf-8")
         text = yaml.safe_dump(dict(run), sort_keys=False, allow_unicode=True)
         (work / RUN_NAME).write_text(text, encoding="utf-8")
-        _swap(work, target)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
 
 
 def assemble(
@@ -268,14 +258,3 @@ def _place_parts(
             raise CheckpointError(f"the {part} has changed: expected sha256 {entry['sha256']}, found {found}")
         entries[part] = {**entry, "id_or_path": place}
     return entries
-
-
-def _swap(work: Path, target: Path) -> None:
-    """Move a finished directory into its place; what was there goes only once the new one stands."""
-    if not target.exists():
-        work.rename(target)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old-", dir=target.parent)) / target.name
-    target.rename(old)
-    work.rename(target)
-    shutil.rmtree(old.parent)

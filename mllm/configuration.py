@@ -17,6 +17,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
 from mllm import registry
 from mllm.errors import ConfigError
+from mllm.items import ItemSpace
 from mllm.strict_io import config_from_dict, near
 
 MODEL_TYPE = "mllm"
@@ -24,7 +25,7 @@ FROZEN_PARTS = ("backbone", "audio_encoder")
 """The parts that a checkpoint names but does not hold."""
 FROZEN_KEYS = ("id_or_path", "revision", "sha256")
 """What `MusicLLMConfig.frozen` says of each frozen part."""
-PLUG_INS = {"audio_encoder": "encoder", "audio_adapter": "adapter"}
+PLUG_INS = {"audio_encoder": "encoder", "audio_adapter": "adapter", "item_adapter": "adapter"}
 """Settings that hold the name and the fields of a plug-in, and the kind of plug-in."""
 INHERITED_KEYS = frozenset(
     {
@@ -66,9 +67,13 @@ class MusicLLMConfig(PreTrainedConfig):
     audio_end: Any = ""
     """Text rendered after them."""
     item_token: Any = None
-    """Text of the placeholder of a catalogue item; None where the model takes no items."""
+    """Text of the placeholder of a catalogue item; None where prompts have no place for items."""
     item_token_id: Any = None
     """Id of that placeholder."""
+    item_adapter: Any = None
+    """As `audio_adapter`, over the rows of an item's features; None where the model takes no items."""
+    item_space: Any = None
+    """The fields of `mllm.items.ItemSpace`: what the features of an item are."""
     max_windows: Any = 8
     """Windows of the encoder that are heard of one audio, at least 1."""
     layer_mix: Any = True
@@ -89,7 +94,9 @@ class MusicLLMConfig(PreTrainedConfig):
         self.frozen = {} if self.frozen is None else self.frozen
         problems += self._build_text_config()
         for key in PLUG_INS:
-            problems += self._complete_plug_in(key)
+            if key != "item_adapter" or self.item_adapter is not None:
+                problems += self._complete_plug_in(key)
+        problems += self._check_items()
         problems += self._check_tokens() + self._check_numbers() + _check_frozen(self.frozen)
         if self.chat_template_sha256 is not None and not _is_sha256(self.chat_template_sha256):
             problems.append(f"chat_template_sha256 is {self.chat_template_sha256!r}; expected 64 hexadecimal digits")
@@ -118,6 +125,21 @@ class MusicLLMConfig(PreTrainedConfig):
     def adapter_config(self) -> Any:
         """The adapter's `Config`, built from the settings under `audio_adapter`."""
         return self._plug_in_config("audio_adapter")
+
+    @property
+    def item_adapter_module(self) -> ModuleType:
+        """The file of the adapter of items; `item_adapter` must be set."""
+        return registry.find("adapter", self.item_adapter["name"])
+
+    @property
+    def item_adapter_config(self) -> Any:
+        """That adapter's `Config`, built from the settings under `item_adapter`, which must be set."""
+        return self._plug_in_config("item_adapter")
+
+    @property
+    def space_of_items(self) -> ItemSpace | None:
+        """What the features of an item are; None where the model takes no items."""
+        return None if self.item_space is None else config_from_dict(ItemSpace, self.item_space)
 
     @property
     def reserved_token_ids(self) -> tuple[int, ...]:
@@ -162,6 +184,21 @@ class MusicLLMConfig(PreTrainedConfig):
         except ConfigError as error:
             return [f"{key}: {error}"]
         setattr(self, key, {"name": settings["name"], **dataclasses.asdict(config)})
+        return []
+
+    def _check_items(self) -> list[str]:
+        if (self.item_adapter is None) != (self.item_space is None):
+            return ["item_adapter and item_space must be given together"]
+        if self.item_space is None:
+            return []
+        if self.item_token is None:
+            return ["item_adapter needs an item_token, the place of an item in a prompt"]
+        if not isinstance(self.item_space, Mapping):
+            return [f"item_space is {self.item_space!r}; expected the name, rows and width of items' features"]
+        try:
+            self.item_space = dataclasses.asdict(config_from_dict(ItemSpace, self.item_space))
+        except ConfigError as error:
+            return [f"item_space: {error}"]
         return []
 
     def _check_tokens(self) -> list[str]:

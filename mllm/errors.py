@@ -28,6 +28,14 @@ class PromptError(MllmError):
     """A conversation that cannot become a prompt: longer than the context, or no place for its soft tokens."""
 
 
+class ItemError(MllmError):
+    """A catalogue item that does not exist, or that nobody can look up."""
+
+
+class CatalogueError(MllmError):
+    """A catalogue that is absent, incomplete, damaged, or made for another model."""
+
+
 class ConfigError(MllmError):
     """A setting that is unknown or out of range."""
 

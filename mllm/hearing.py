@@ -1,4 +1,4 @@
-"""How a model hears: windows of audio in, soft tokens out, through the frozen encoder, the layer mix and the adapter.
+"""How a model hears, and how it reads items: windows of audio, or features of items, in; soft tokens out.
 
 Shared by the model for transformers and the one that vLLM serves, so that both hear the same and their tensors have the
 same names. Knows neither language models nor prompts nor audio files.
@@ -14,11 +14,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mllm.configuration import MusicLLMConfig
-from mllm.errors import ConfigError
+from mllm.errors import ConfigError, PromptError
+from mllm.items import ROWS_PER_SECOND
 from mllm.layer_mix import LayerMix
 from mllm.window_batches import by_equal_shape
 
-TRAINED_PARTS = ("layer_mix", "audio_adapter")
+TRAINED_PARTS = ("layer_mix", "audio_adapter", "item_adapter")
 """Attributes of the model that are trained and saved; every other part stays as it was loaded."""
 
 
@@ -28,6 +29,7 @@ class Hearing:
     audio_encoder: Any
     audio_adapter: Any
     layer_mix: LayerMix | None
+    item_adapter: Any
 
     def build_hearing(self, config: MusicLLMConfig, audio_encoder: Any = None) -> None:
         """Build the parts.
@@ -50,6 +52,14 @@ class Hearing:
             output_width=config.text_config.hidden_size,
             frames_per_second=audio_encoder.frames_per_second,
         )
+        self.item_adapter = None
+        if config.item_adapter is not None:
+            self.item_adapter = config.item_adapter_module.Adapter(
+                config.item_adapter_config,
+                input_width=config.item_space["width"],
+                output_width=config.text_config.hidden_size,
+                frames_per_second=ROWS_PER_SECOND,
+            )
         found = {
             "sample_rate_hz": audio_encoder.sample_rate_hz,
             "frames_per_second": audio_encoder.frames_per_second,
@@ -81,6 +91,17 @@ class Hearing:
         """Soft tokens for each window's features, in the order given; gradients reach the trained parts."""
         weight = next(self.audio_adapter.parameters())
         return by_equal_shape([states.to(weight.device, weight.dtype) for states in features], self._adapt)
+
+    def item_tokens(self, features: Sequence[Float[Tensor, "rows item_width"]]) -> list[Float[Tensor, "tokens width"]]:
+        """Soft tokens for each item's features, in the order given; gradients reach the trained part.
+
+        Raises:
+            PromptError: if the model takes no items.
+        """
+        if self.item_adapter is None:
+            raise PromptError("items were given, but this model has no item adapter; leave them out")
+        weight = next(self.item_adapter.parameters())
+        return by_equal_shape([rows.to(weight.device, weight.dtype) for rows in features], self.item_adapter)
 
     def _adapt(self, states: Tensor) -> Tensor:
         """Frames of equal length to soft tokens: (B, L, T, D) -> (B, N, H)."""

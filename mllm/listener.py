@@ -20,8 +20,9 @@ from torch import Tensor
 
 from mllm import checkpoint, describe
 from mllm.answer import MAX_NEW_TOKENS, Answer
-from mllm.errors import AudioError, CheckpointError, ConfigError, MessageError, MllmError
-from mllm.messages import Audio, Item, Message, Text, parse
+from mllm.errors import AudioError, CheckpointError, ConfigError, MllmError
+from mllm.items import Catalogue, open_for
+from mllm.messages import Audio, Message, Text, parse
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.processing import MusicLLMProcessor
 from mllm.prompt import Prompt, build_prompt
@@ -38,6 +39,7 @@ class _Ready:
 
     prompt: Prompt
     sounds: tuple[Sound, ...]
+    items: tuple[Tensor, ...]
 
 
 class Listener:
@@ -46,6 +48,7 @@ class Listener:
     Args:
         model: in evaluation mode.
         processor: that belongs to it.
+        catalogue: where the items of conversations are looked up; None where there are none.
         seed: of answers with a temperature.
         kept_bytes: soft tokens kept of recordings that were heard, at most.
     """
@@ -55,32 +58,45 @@ class Listener:
         model: MusicLLMForConditionalGeneration,
         processor: MusicLLMProcessor,
         *,
+        catalogue: Catalogue | None = None,
         seed: int = 0,
         kept_bytes: int = KEPT_BYTES,
     ) -> None:
         self.model = model
         self.processor = processor
+        self.catalogue = catalogue
         self.seed = seed
         self._memory = SoundMemory(self._hear, kept_bytes=kept_bytes)
 
     @classmethod
-    def load(cls, model: str | Path | None = None, *, seed: int = 0, threads: int | None = None) -> Self:
+    def load(
+        cls,
+        model: str | Path | None = None,
+        *,
+        catalogue: str | Path | None = None,
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> Self:
         """Open a checkpoint.
 
         Args:
             model: directory or name of a checkpoint; None is the reference checkpoint of the package.
+            catalogue: directory of a catalogue whose items conversations may hold; None for no items.
             seed: of answers with a temperature.
             threads: that torch computes with, at least 1; None leaves them as they are.
 
         Raises:
             CheckpointError: it is absent, incomplete or altered.
+            CatalogueError: the catalogue is absent, damaged, or not for this model.
             ConfigError: `threads` is below 1.
         """
         if threads is not None:
             if threads < 1:
                 raise ConfigError(f"threads is {threads}; expected 1 or more")
             torch.set_num_threads(threads)
-        return cls(*checkpoint.load(find_model(model)), seed=seed)
+        loaded, processor = checkpoint.load(find_model(model))
+        opened = None if catalogue is None else open_for(processor.space_of_items, catalogue)
+        return cls(loaded, processor, catalogue=opened, seed=seed)
 
     def respond(
         self,
@@ -105,8 +121,9 @@ class Listener:
             base_directory: where relative paths begin; paths must then stay inside it.
 
         Raises:
-            MessageError: the conversation is not in the format, or holds catalogue items.
+            MessageError: the conversation is not in the format, or holds items that cannot be looked up anywhere.
             AudioError: a recording cannot be heard.
+            ItemError: an item is not in the catalogue.
             PromptError: the conversation is longer than the context.
             ConfigError: a setting is out of range.
         """
@@ -223,19 +240,19 @@ class Listener:
     ) -> _Ready:
         conversation = _parsed(messages, base_directory)
         parts = [part for message in conversation for part in message.parts]
-        if any(isinstance(part, Item) for part in parts):
-            raise MessageError("the conversation holds catalogue items, which this model cannot take; leave them out")
+        items = self.processor.look_up(conversation, self.catalogue)
         sounds = tuple(self.hear(part, require_sound=require_sound) for part in parts if isinstance(part, Audio))
         context = self.processor.max_length
         prompt = build_prompt(
             conversation,
             self.processor.tokenizer,
             audio_tokens=[sound.num_tokens for sound in sounds],
+            item_tokens=self.processor.item_places(conversation),
             markers=self.processor.markers,
             add_generation_prompt=True,
             max_length=None if context is None else context - max_new_tokens,
         )
-        return _Ready(prompt=prompt, sounds=sounds)
+        return _Ready(prompt=prompt, sounds=sounds, items=tuple(items))
 
     def _speak_where_ready(
         self, waiting: Sequence[_Ready | MllmError], max_new_tokens: int, temperature: float, seed: int
@@ -267,6 +284,7 @@ class Listener:
                 _pad_left(ids, pad),
                 attention_mask=_pad_left([torch.ones_like(row) for row in ids], 0),
                 audio_embeds=[tokens for one in ready for sound in one.sounds for tokens in sound.soft_tokens] or None,
+                item_features=[features for one in ready for features in one.items] or None,
                 max_new_tokens=max_new_tokens,
                 do_sample=temperature > 0,
                 eos_token_id=sorted(ends),

@@ -1,7 +1,8 @@
-"""The model: a frozen language model whose placeholders are filled with soft tokens of the audio it is given.
+"""The model: a frozen language model whose placeholders are filled with soft tokens of the audio and items it is given.
 
-In: token ids with placeholders, and the audio as waveforms, as encoder features or as soft tokens. Out: what the
-language model returns. Does not know prompts, tokenizers, audio files or training loops.
+In: token ids with placeholders; the audio as waveforms, as encoder features or as soft tokens; catalogue items as
+features or as soft tokens. Out: what the language model returns. Does not know prompts, tokenizers, audio files,
+catalogues or training loops.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ WEIGHTS_NAME = "adapter_model.safetensors"
 INDEX_NAME = "model.safetensors.index.json"
 """Tells transformers' Trainer, when it resumes, that the weights to load are those in `WEIGHTS_NAME`."""
 AUDIO_INPUTS = ("audio_waveforms", "audio_features", "audio_embeds")
+ITEM_INPUTS = ("item_features", "item_embeds")
 
 
 class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin):
@@ -118,13 +120,16 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
         audio_waveforms: Sequence[Float[Tensor, " samples"]] | None = None,
         audio_features: Sequence[Float[Tensor, "layers frames encoder_width"]] | None = None,
         audio_embeds: Sequence[Float[Tensor, "tokens width"]] | None = None,
+        item_features: Sequence[Float[Tensor, "rows item_width"]] | None = None,
+        item_embeds: Sequence[Float[Tensor, "tokens width"]] | None = None,
         logits_to_keep: int | Tensor = 0,
         **options: Any,
     ) -> CausalLMOutputWithPast:
-        """The language model's output for text with audio in the places of its placeholders.
+        """The language model's output for text with audio and items in the places of their placeholders.
 
         Args:
-            input_ids: token ids; each `config.audio_token_id` is the place of one soft token.
+            input_ids: token ids; each `config.audio_token_id` is the place of one soft token of audio, each
+                `config.item_token_id` of one of an item.
             attention_mask: 1 for a token, 0 for padding on either side; over the cache as well where there is one.
             position_ids: positions; by default those of the mask where there is audio, else the backbone's own.
             past_key_values: cache of the backbone.
@@ -133,16 +138,22 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
             audio_waveforms: one window an entry, in the order of the placeholders over the whole batch.
             audio_features: the same, as `encode_audio` gives them.
             audio_embeds: the same, as `soft_tokens` gives them.
+            item_features: one catalogue item an entry, in the order of their placeholders over the whole batch.
+            item_embeds: the same, as `item_tokens` gives them.
             logits_to_keep: compute the logits of that many last tokens only; 0 for all.
             options: handed to the backbone, `num_items_in_batch` (which divides the loss) among them.
 
         Raises:
-            PromptError: if the soft tokens are not as many as their places, or more than one form of audio is given.
+            PromptError: if the soft tokens are not as many as their places, more than one form of audio or of items is
+                given, or items are given to a model that takes none.
         """
-        embeds = self._soft_tokens_of(audio_waveforms, audio_features, audio_embeds)
+        soft = {
+            "audio": self._soft_tokens_of(audio_waveforms, audio_features, audio_embeds),
+            "items": self._item_tokens_of(item_features, item_embeds),
+        }
         continues = past_key_values is not None and past_key_values.get_seq_length() > 0
-        if input_ids is not None and (embeds or not continues):
-            inputs_embeds = self._fill_places(input_ids, embeds)
+        if input_ids is not None and (any(soft.values()) or not continues):
+            inputs_embeds = self._fill_places(input_ids, soft)
         if inputs_embeds is not None and input_ids is not None:
             input_ids = None
             if position_ids is None and attention_mask is not None and attention_mask.ndim == 2:
@@ -164,18 +175,23 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
     ) -> Any:
         """Inputs of one step of `generate`; with a cache the soft tokens are given in the first step only."""
         if kwargs.get("use_cache", True) and not is_first_iteration:
-            kwargs = {key: value for key, value in kwargs.items() if key not in AUDIO_INPUTS}
+            kwargs = {key: value for key, value in kwargs.items() if key not in (*AUDIO_INPUTS, *ITEM_INPUTS)}
         prepare: Any = super().prepare_inputs_for_generation  # type: ignore[misc]
         return prepare(*args, is_first_iteration=is_first_iteration, **kwargs)
 
     def _expand_inputs_for_generation(  # type: ignore[override]
         self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Tensor | None = None, **kwargs: Any
     ) -> tuple[Tensor, dict[str, Any]]:
-        """Hear the audio once, before the first step, and repeat it for every beam or returned sequence."""
-        embeds = self._soft_tokens_of(*(kwargs.pop(name, None) for name in AUDIO_INPUTS))
-        if embeds and input_ids is not None:
-            places = (input_ids == self.config.audio_token_id).sum(-1).tolist()
-            kwargs["audio_embeds"] = repeat_by_row(embeds, places, expand_size)
+        """Hear the audio and read the items once, before the first step; repeat them for every beam or sequence."""
+        soft = {
+            "audio_embeds": self._soft_tokens_of(*(kwargs.pop(name, None) for name in AUDIO_INPUTS)),
+            "item_embeds": self._item_tokens_of(*(kwargs.pop(name, None) for name in ITEM_INPUTS)),
+        }
+        markers = {"audio_embeds": self.config.audio_token_id, "item_embeds": self.config.item_token_id}
+        for name, embeds in soft.items():
+            if embeds and input_ids is not None:
+                places = (input_ids == markers[name]).sum(-1).tolist()
+                kwargs[name] = repeat_by_row(embeds, places, expand_size)
         expand: Any = super()._expand_inputs_for_generation  # type: ignore[misc]
         expanded: tuple[Tensor, dict[str, Any]] = expand(
             expand_size=expand_size, is_encoder_decoder=is_encoder_decoder, input_ids=input_ids, **kwargs
@@ -274,28 +290,38 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
         features: Sequence[Tensor] | None,
         embeds: Sequence[Tensor] | None,
     ) -> list[Tensor]:
-        given = [name for name, value in zip(AUDIO_INPUTS, (waveforms, features, embeds), strict=True) if value]
-        if len(given) > 1:
-            raise PromptError(f"audio was given as {' and as '.join(given)}; give one of them")
+        _check_one_form("audio was", AUDIO_INPUTS, (waveforms, features, embeds))
         if waveforms:
             features = self.encode_audio(waveforms)
         return self.soft_tokens(features) if features else list(embeds or ())
 
-    def _fill_places(self, input_ids: Tensor, embeds: Sequence[Tensor]) -> Tensor | None:
+    def _item_tokens_of(self, features: Sequence[Tensor] | None, embeds: Sequence[Tensor] | None) -> list[Tensor]:
+        _check_one_form("items were", ITEM_INPUTS, (features, embeds))
+        return self.item_tokens(features) if features else list(embeds or ())
+
+    def _fill_places(self, input_ids: Tensor, soft: Mapping[str, Sequence[Tensor]]) -> Tensor | None:
         """Token embeddings with the soft tokens in their places; None for plain text, which needs nothing done."""
-        is_place = input_ids == self.config.audio_token_id  # (B, S)
-        places, given = int(is_place.sum()), sum(len(tokens) for tokens in embeds)
-        if places != given:
-            raise PromptError(
-                f"the prompt has {places} places for soft tokens, but the audio given makes {given} "
-                f"in {len(embeds)} windows; build both from the same audio"
-            )
-        if not places:
+        is_place = {
+            "audio": input_ids == self.config.audio_token_id,
+            "items": input_ids == (-1 if self.item_adapter is None else self.config.item_token_id),
+        }  # (B, S) each
+        for kind, embeds in soft.items():
+            places, given = int(is_place[kind].sum()), sum(len(tokens) for tokens in embeds)
+            if places != given:
+                verb, count = ("makes", "windows") if kind == "audio" else ("make", "items")
+                raise PromptError(
+                    f"the prompt has {places} places for soft tokens, but the {kind} given {verb} {given} "
+                    f"in {len(embeds)} {count}; build both from the same {kind}"
+                )
+        if not any(soft.values()):
             return None
         # A placeholder may lie past the vocabulary, so any known id stands in for it while the text is looked up.
-        token_embeds: Tensor = self.get_input_embeddings()(input_ids.masked_fill(is_place, 0))  # (B, S, H)
-        soft = torch.cat([tokens.to(token_embeds.device, token_embeds.dtype) for tokens in embeds])  # (N, H)
-        return token_embeds.masked_scatter(is_place[..., None], soft)
+        filled: Tensor = self.get_input_embeddings()(input_ids.masked_fill(is_place["audio"] | is_place["items"], 0))
+        for kind, embeds in soft.items():
+            if embeds:
+                tokens = torch.cat([one.to(filled.device, filled.dtype) for one in embeds])  # (N, H)
+                filled = filled.masked_scatter(is_place[kind][..., None], tokens)
+        return filled
 
     def _generation_defaults(self) -> Any:
         """The backbone's own defaults; a placeholder is never an answer."""
@@ -304,6 +330,12 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
         if reserved:
             defaults.suppress_tokens = sorted({*reserved, *(defaults.suppress_tokens or ())})
         return defaults
+
+
+def _check_one_form(what: str, names: Sequence[str], values: Sequence[object]) -> None:
+    given = [name for name, value in zip(names, values, strict=True) if value]
+    if len(given) > 1:
+        raise PromptError(f"{what} given as {' and as '.join(given)}; give one of them")
 
 
 _AUTO_CLASS_OPTIONS = (

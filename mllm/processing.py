@@ -20,9 +20,11 @@ from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase, P
 
 from mllm import audio, registry
 from mllm.configuration import MusicLLMConfig
-from mllm.errors import ConfigError, MllmError, PromptError
+from mllm.errors import ConfigError, MessageError, MllmError, PromptError
+from mllm.items import ROWS_PER_SECOND, Catalogue, ItemSpace
 from mllm.messages import Audio, Item, Message, parse
 from mllm.prompt import IGNORE_INDEX, Markers, Prompt, build_prompt
+from mllm.strict_io import config_from_dict
 
 PROCESSOR_FILE = "processor_config.json"
 
@@ -75,6 +77,8 @@ class MusicLLMProcessor(ProcessorMixin):
         audio_end: Text behind a recording.
         item_token: Text of a catalogue item, if the model knows items.
         item_token_id: Id of a catalogue item.
+        item_adapter: As `audio_adapter`, over the features of an item; None where the model takes no items.
+        item_space: The fields of `mllm.items.ItemSpace`, if it takes items.
         max_windows: Most windows heard of one recording, at least 1; of a longer one they are spread evenly.
         max_length: Longest prompt in tokens, the backbone's context; None is no limit.
     """
@@ -92,6 +96,8 @@ class MusicLLMProcessor(ProcessorMixin):
         audio_end: str = "",
         item_token: str | None = None,
         item_token_id: int | None = None,
+        item_adapter: Mapping[str, Any] | None = None,
+        item_space: Mapping[str, Any] | None = None,
         max_windows: int = 8,
         max_length: int | None = None,
     ) -> None:
@@ -108,6 +114,8 @@ class MusicLLMProcessor(ProcessorMixin):
         self.audio_end = audio_end
         self.item_token = item_token
         self.item_token_id = item_token_id
+        self.item_adapter = None if item_adapter is None else dict(item_adapter)
+        self.item_space = None if item_space is None else dict(item_space)
         self.max_windows = max_windows
         self.max_length = max_length
         self.num_tokens(round(window_seconds * sample_rate_hz))  # an unknown plug-in or setting is told here
@@ -129,6 +137,8 @@ class MusicLLMProcessor(ProcessorMixin):
             audio_end=config.audio_end,
             item_token=config.item_token,
             item_token_id=config.item_token_id,
+            item_adapter=config.item_adapter,
+            item_space=config.item_space,
             max_windows=config.max_windows,
             max_length=getattr(config.text_config, "max_position_embeddings", None),
         )
@@ -167,6 +177,38 @@ class MusicLLMProcessor(ProcessorMixin):
         frames = encoder.num_frames(encoder_config, num_samples)
         return int(adapter.num_tokens(adapter_config, frames, encoder.frames_per_second(encoder_config)))
 
+    @property
+    def space_of_items(self) -> ItemSpace | None:
+        """What the features of an item are; None where the model takes no items."""
+        return None if self.item_space is None else config_from_dict(ItemSpace, self.item_space)
+
+    def num_item_tokens(self) -> int:
+        """Soft tokens of one item, at least 1; the model must take items."""
+        assert self.item_adapter is not None
+        assert self.item_space is not None
+        adapter, config = _plug_in("adapter", self.item_adapter)
+        return int(adapter.num_tokens(config, self.item_space["rows"], ROWS_PER_SECOND))
+
+    def look_up(
+        self, messages: Sequence[Message], catalogue: Catalogue | None
+    ) -> list[Float[Tensor, "rows item_width"]]:
+        """Features of the items of a conversation, in order.
+
+        Raises:
+            MessageError: There are items, but the model takes none, or there is no catalogue.
+            ItemError: An item is not in the catalogue.
+        """
+        items = [part for message in messages for part in message.parts if isinstance(part, Item)]
+        if not items:
+            return []
+        if self.item_adapter is None:
+            raise MessageError("the conversation holds catalogue items, which this model cannot take; leave them out")
+        if catalogue is None:
+            raise MessageError(
+                "the conversation holds catalogue items, but no catalogue was opened; give one (--catalog)"
+            )
+        return [catalogue.features(item.id) for item in items]
+
     def listen(self, recording: Audio, *, require_sound: bool = True) -> Recording:
         """Decodes a recording and cuts it into windows.
 
@@ -198,16 +240,20 @@ class MusicLLMProcessor(ProcessorMixin):
             PromptError: It cannot become a prompt, or is too long.
         """
         tokens = [sum(self.num_tokens(len(waveform)) for waveform in one.waveforms) for one in recordings]
-        items = sum(isinstance(part, Item) for message in messages for part in message.parts)
         return build_prompt(
             messages,
             self.tokenizer,
             audio_tokens=tokens,
-            item_tokens=[1] * items,
+            item_tokens=self.item_places(messages),
             markers=self.markers,
             add_generation_prompt=add_generation_prompt,
             max_length=self.max_length,
         )
+
+    def item_places(self, messages: Sequence[Message]) -> list[int]:
+        """Soft tokens of each item of a conversation, in order."""
+        items = sum(isinstance(part, Item) for message in messages for part in message.parts)
+        return [1 if self.item_adapter is None else self.num_item_tokens()] * items
 
     def __call__(
         self,
@@ -215,6 +261,7 @@ class MusicLLMProcessor(ProcessorMixin):
         *,
         add_generation_prompt: bool = True,
         base_directory: Path | None = None,
+        catalogue: Catalogue | None = None,
         require_sound: bool = True,
         return_labels: bool = False,
     ) -> MusicLLMBatch:
@@ -225,26 +272,30 @@ class MusicLLMProcessor(ProcessorMixin):
             add_generation_prompt: True: the assistant answers next, rows are padded on the left; False: the answers are
                 there, rows are padded on the right.
             base_directory: As for `mllm.messages.parse`.
+            catalogue: Where items are looked up; one of the model's own space.
             require_sound: Whether a silent recording is an error.
             return_labels: Whether to give labels, which mark what is learnt.
 
         Returns:
             `input_ids` and `attention_mask` (batch, text tokens), `labels` likewise (IGNORE_INDEX where nothing is
             learnt), `audio_waveforms` (a list with each window's samples, in prompt order over the batch; absent
-            without audio), and the attribute `heard`.
+            without audio), `item_features` (likewise with each item's (rows, width)), and the attribute `heard`.
 
         Raises:
             MessageError: A conversation is not in the message format.
             AudioError: A recording cannot be heard.
+            ItemError: An item is not in the catalogue.
             PromptError: A conversation cannot become a prompt, is too long, or has nothing to learn.
         """
         is_batch = bool(messages) and isinstance(messages[0], list | tuple)
         prompts: list[Prompt] = []
         recordings: list[list[Recording]] = []
+        items: list[Tensor] = []
         for i, conversation in enumerate(messages if is_batch else [messages]):
             try:
                 parsed = _parsed(conversation, base_directory)
                 audios = [part for message in parsed for part in message.parts if isinstance(part, Audio)]
+                items += self.look_up(parsed, catalogue)
                 recordings.append([self.listen(part, require_sound=require_sound) for part in audios])
                 prompts.append(self.prompt(parsed, recordings[-1], add_generation_prompt=add_generation_prompt))
                 _check_learnable(prompts[-1], return_labels)
@@ -256,6 +307,8 @@ class MusicLLMProcessor(ProcessorMixin):
         waveforms = [waveform for row in recordings for recording in row for waveform in recording.waveforms]
         if waveforms:
             batch["audio_waveforms"] = waveforms
+        if items:
+            batch["item_features"] = items
         batch.heard = tuple(tuple(recording.heard for recording in row) for row in recordings)
         return batch
 
@@ -273,7 +326,7 @@ class MusicLLMProcessor(ProcessorMixin):
     @property
     def model_input_names(self) -> list[str]:
         """What a batch may hold."""
-        return ["input_ids", "attention_mask", "labels", "audio_waveforms"]
+        return ["input_ids", "attention_mask", "labels", "audio_waveforms", "item_features"]
 
     def _tensors(self, prompts: Sequence[Prompt], *, pad_left: bool, with_labels: bool) -> dict[str, Tensor]:
         tokenizer = self.tokenizer

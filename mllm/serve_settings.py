@@ -1,4 +1,4 @@
-"""What a server may be told: whom it fetches from, how much it takes, how long it waits.
+"""What a server may be told: whose items it knows, whom it fetches from, how much it takes, how long it waits.
 
 In: the options of `mllm serve`. Out: one immutable object, which travels to the server's processes in an environment
 variable. Knows no HTTP and no vLLM, so that the command line can show the defaults without loading either.
@@ -21,6 +21,8 @@ VARIABLE = "MLLM_SERVE_SETTINGS"
 class ServeSettings:
     """The limits of a server, for each of its API processes."""
 
+    catalog: str | None = None
+    """Directory of the catalogue whose items conversations may name; None for no items."""
     allowed_audio_hosts: tuple[str, ...] = ()
     """Hosts that recordings are fetched from, as `name` (ports 80 and 443) or `name:port`; none by default."""
     max_upload_mib: int = 64
@@ -33,6 +35,8 @@ class ServeSettings:
     """Most channels of a recording."""
     max_audios: int = 8
     """Most recordings in one request."""
+    max_items: int = 64
+    """Most catalogue items in one request."""
     max_requests: int = 256
     """Requests that are answered or wait at once; one more is told to come back later."""
     upload_seconds: float = 60.0

@@ -7,6 +7,7 @@ what the settings mean or what the modules compute.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import hashlib
@@ -14,9 +15,11 @@ import json
 import math
 import os
 import pickle
+import shutil
+import tempfile
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -238,6 +241,36 @@ def content_hash(directory: str | Path) -> str:
             while block := file.read(_READ_BYTES):
                 total.update(block)
     return total.hexdigest()
+
+
+def is_free(directory: Path, *, unless: str) -> bool:
+    """Whether something may be written in a place: absent, empty, or an older one, which holds a file `unless`."""
+    if not directory.exists() or (directory / unless).is_file():
+        return True
+    return directory.is_dir() and not any(directory.iterdir())
+
+
+@contextlib.contextmanager
+def written_beside(directory: Path) -> Iterator[Path]:
+    """A new directory to write into, which takes the place of `directory` once all went well.
+
+    What was there before goes only once the new one stands; where writing fails, it stays and nothing else does.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{directory.name}.writing-", dir=directory.parent))
+    try:
+        work.chmod(0o755)
+        yield work
+        if not directory.exists():
+            work.rename(directory)
+            return
+        old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old-", dir=directory.parent)) / directory.name
+        directory.rename(old)
+        work.rename(directory)
+        shutil.rmtree(old.parent)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
 
 
 def _fit(value: object, kind: Any) -> object:

@@ -36,6 +36,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "mllm.audio": (*TEXT, *MODEL, *USERS, "mllm.encoders", "mllm.adapters", "torch", "transformers"),
     "mllm.serve_settings": (*HEARING, *TEXT, *MODEL, *USERS, "torch", "transformers"),
     "mllm.captions": (*HEARING, *TEXT, *MODEL, *USERS, "torch", "transformers"),
+    "mllm.items": (*HEARING, *TEXT, *MODEL, *USERS, "transformers"),
     "mllm.registry": (*HEARING, *TEXT, *MODEL, *USERS, "torch", "transformers"),
     "mllm.messages": (*HEARING, *MODEL, *USERS, "mllm.encoders", "mllm.adapters", "torch"),
     "mllm.prompt": (*HEARING, *MODEL, *USERS, "mllm.encoders", "mllm.adapters", "torch"),

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 from mllm import checkpoint, cli
 from mllm.commands import serve
 from mllm.serve_settings import ServeSettings
-from tests.tiny_checkpoint import write_checkpoint
+from tests.tiny_checkpoint import write_catalogue, write_checkpoint
 
 
 class Replaced(Exception):  # noqa: N818 (no error: the process is another one from here on)
@@ -64,6 +64,22 @@ def test_limits_and_hosts_reach_the_server(started: list[Any], monkeypatch: pyte
     assert ServeSettings.from_environment(environment) == expected
     assert dict(itertools.pairwise(words))["--limit-mm-per-prompt"] == '{"audio": 3}'
     assert environment["VLLM_PLUGINS"] == "mllm,mllm_http,somebodys"
+
+
+def test_a_catalogue_reaches_the_server(
+    started: list[Any], tmp_path: Path, reference_tokenizer: PreTrainedTokenizerFast, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_checkpoint(tmp_path / "model", reference_tokenizer, takes_items=True)
+    catalogue = write_catalogue(tmp_path / "songs")
+    with pytest.raises(Replaced):
+        cli.main(["serve", str(model), "--catalog", str(catalogue), "--max-items", "5"])
+    _, words, environment = started
+    assert ServeSettings.from_environment(environment).catalog == str(catalogue)
+    assert dict(itertools.pairwise(words))["--limit-mm-per-prompt"] == '{"audio": 8, "item": 5}'
+    assert cli.main(["serve", str(model), "--catalog", str(tmp_path / "none")]) == 2
+    assert "there is no catalogue in" in capsys.readouterr().err
+    assert cli.main(["serve", "--catalog", str(catalogue)]) == 2
+    assert "this model takes no catalogue items" in capsys.readouterr().err
 
 
 def test_the_reference_checkpoint_is_served_by_default(started: list[Any]) -> None:

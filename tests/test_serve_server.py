@@ -20,10 +20,11 @@ import httpx2
 import numpy as np
 import pytest
 import soundfile
+from transformers import PreTrainedTokenizerFast
 
 from mllm.listener import Listener
 from tests.test_serve_http import assert_is_error, data_url, upload
-from tests.tiny_checkpoint import RATE_HZ, tone
+from tests.tiny_checkpoint import RATE_HZ, tone, write_catalogue, write_checkpoint, write_music
 
 DEMO = Path(__file__).parents[1] / "mllm" / "data" / "demo.mp3"
 KEY = {"Authorization": "Bearer of tests"}
@@ -54,13 +55,13 @@ def children(process_id: int) -> dict[int, str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
+@contextlib.contextmanager
+def serving(log: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
+    """A server of its own: its address, its process, and what it says."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log"
-    words = [sys.executable, "-m", "mllm", "serve", "--port", str(port), "--max-upload-mib", "4"]
+    words = [sys.executable, "-m", "mllm", "serve", "--port", str(port), *options]
     environment = {**os.environ, "VLLM_API_KEY": "of tests", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     with log.open("wb") as output, subprocess.Popen(words, env=environment, stdout=output, stderr=output) as server:
         address = f"http://127.0.0.1:{port}"
@@ -76,6 +77,12 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, sub
             yield address, server, log
         finally:
             server.send_signal(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
+    with serving(tmp_path_factory.mktemp("server") / "log", "--max-upload-mib", "4") as one:
+        yield one
 
 
 @pytest.fixture
@@ -191,3 +198,23 @@ def test_the_log_holds_nothing_of_what_was_sent(process: tuple[str, subprocess.P
     assert word not in written
     assert "of tests" not in written
     assert base64.b64encode(DEMO.read_bytes()[:30]).decode() not in written
+
+
+def test_items_of_a_catalogue(tmp_path: Path, reference_tokenizer: PreTrainedTokenizerFast) -> None:
+    model = write_checkpoint(tmp_path / "model", reference_tokenizer, head_dim=32, takes_items=True)
+    catalogue, music = write_catalogue(tmp_path / "songs"), write_music(tmp_path / "music")
+    one, other = ({"type": "item", "item": f"song-{number}"} for number in (1, 3))
+    said = Listener.load(model, catalogue=catalogue).respond
+    recording = {"type": "audio", "path": str(music / "one.wav")}
+    with serving(tmp_path / "log", "--model", str(model), "--catalog", str(catalogue)) as (server, _, _):
+        for sent, known in (([one, QUESTION], []), ([other, audio(music / "one.wav"), one, QUESTION], [recording])):
+            parts = [known[0] if known and part["type"] == "audio_url" else part for part in sent]
+            answer = chat(server, *sent)
+            assert answer.status_code == 200, answer.text
+            expected = said([{"role": "user", "content": parts}], max_new_tokens=40).text
+            assert answer.json()["choices"][0]["message"]["content"].strip() == expected
+        missing = {"type": "item", "item": "song-8"}
+        assert_is_error(chat(server, missing, QUESTION), 404, "there is no item 'song-8' among the 5 of the catalogue")
+        assert_is_error(chat(server, {"type": "item", "item": 7}, QUESTION), 400, "messages")
+        assert_is_error(chat(server, *[one] * 65, QUESTION), 400, "65 catalogue items were sent; at most 64")
+        assert chat(server, one, QUESTION).status_code == 200

@@ -22,7 +22,8 @@ from mllm.errors import CheckpointError
 from mllm.listener import Listener
 from mllm.messages import Audio, parse
 from mllm.prompt import build_prompt
-from tests.tiny_checkpoint import RATE_HZ, write_checkpoint, write_music
+from mllm.serve_settings import ServeSettings
+from tests.tiny_checkpoint import RATE_HZ, write_catalogue, write_checkpoint, write_music
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed (make install-serve)"),
@@ -57,10 +58,11 @@ class Said:
 
 
 @contextlib.contextmanager
-def engine(directory: Path) -> Iterator[Any]:
+def engine(directory: Path, *, catalogue: Path | None = None) -> Iterator[Any]:
     """An engine in this process, which may open any local file."""
+    told = ServeSettings(catalog=None if catalogue is None else str(catalogue)).to_environment()
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in ENVIRONMENT.items():
+        for name, value in {**ENVIRONMENT, **told}.items():
             patch.setenv(name, value)
         with warnings.catch_warnings():
             # What the hundreds of modules that vLLM imports while it starts tell their developers.
@@ -75,7 +77,7 @@ def engine(directory: Path) -> Iterator[Any]:
                 dtype="float32",
                 enforce_eager=True,
                 max_num_seqs=8,
-                limit_mm_per_prompt={"audio": 4},
+                limit_mm_per_prompt={"audio": 4} if catalogue is None else {"audio": 4, "item": 3},
                 enable_mm_embeds=True,
                 skip_mm_profiling=True,
                 allowed_local_media_path="/",
@@ -128,6 +130,10 @@ def user(*content: Any) -> list[Any]:
     return [{"role": "user", "content": parts}]
 
 
+def item(number: int) -> dict[str, Any]:
+    return {"type": "item", "item": f"song-{number}"}
+
+
 def file(path: Path, **bounds: float) -> dict[str, Any]:
     return {"type": "audio", "path": str(path), **bounds}
 
@@ -136,7 +142,12 @@ def file(path: Path, **bounds: float) -> dict[str, Any]:
 def directory(tmp_path_factory: pytest.TempPathFactory, reference_tokenizer: PreTrainedTokenizerFast) -> Path:
     place = tmp_path_factory.mktemp("tiny")
     # vLLM's attention for CPUs needs heads of at least 32.
-    return write_checkpoint(place, reference_tokenizer, audio_token_id=PAST_VOCABULARY, head_dim=32)
+    return write_checkpoint(place, reference_tokenizer, audio_token_id=PAST_VOCABULARY, head_dim=32, takes_items=True)
+
+
+@pytest.fixture(scope="class")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_catalogue(tmp_path_factory.mktemp("catalogue") / "songs")
 
 
 @pytest.fixture(scope="class")
@@ -145,13 +156,13 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="class")
-def listener(directory: Path) -> Listener:
-    return Listener(*checkpoint.load(directory))
+def listener(directory: Path, catalogue: Path) -> Listener:
+    return Listener.load(directory, catalogue=catalogue)
 
 
 @pytest.fixture(scope="class")
-def tiny(directory: Path) -> Iterator[Any]:
-    with engine(directory) as llm:
+def tiny(directory: Path, catalogue: Path) -> Iterator[Any]:
+    with engine(directory, catalogue=catalogue) as llm:
         yield llm
 
 
@@ -166,11 +177,13 @@ def conversations(music: Path) -> dict[str, Any]:
         "two audios side by side": user("What is the key of", file(one), file(two)),
         "longer than what is heard": user(file(long), "What is the key of this piece?"),
         "a stretch of two windows": user(file(long, start=2.5, end=11.25), "And here?"),
+        "an item": user(item(0), "Who plays?"),
+        "items around an audio": user("Is it like", item(1), file(one), item(2), "or like", item(1), "?"),
         "several turns": [
             {"role": "system", "content": "An assistant that hears music."},
             *user(file(two), "What is the key?"),
             {"role": "assistant", "content": "It is in D minor."},
-            *user("And of this?", file(one)),
+            *user("And of this?", item(4), file(one)),
         ],
     }
 
@@ -205,7 +218,7 @@ class TestTinyModel:
     def test_a_mixed_batch(self, tiny: Any, conversations: dict[str, Any], expected: dict[str, Said]) -> None:
         tiny.reset_prefix_cache()
         found = served(tiny, list(conversations.values()))
-        assert len(found) == 8
+        assert len(found) == 10
         for one, answer in zip(found, expected.values(), strict=True):
             assert_same(one, answer)
 
@@ -229,6 +242,30 @@ class TestTinyModel:
         prompts = [{"prompt_token_ids": list(prompt.input_ids), "multi_modal_data": {"audio": form}} for form in forms]
         for found in served(tiny, prompts, chat=False):
             assert_same(found, expected["audio and text"])
+
+    def test_items_by_id_and_by_features(
+        self, tiny: Any, listener: Listener, conversations: dict[str, Any], expected: dict[str, Said]
+    ) -> None:
+        assert listener.catalogue is not None
+        prompt = build_prompt(
+            parse(conversations["an item"]),
+            listener.processor.tokenizer,
+            audio_tokens=[],
+            item_tokens=[1],
+            markers=listener.processor.markers,
+            add_generation_prompt=True,
+        )
+        features = listener.catalogue.features("song-0")
+        forms: list[Any] = ["song-0", ["song-0"], features, [features.numpy()]]
+        prompts = [{"prompt_token_ids": list(prompt.input_ids), "multi_modal_data": {"item": form}} for form in forms]
+        for found in served(tiny, prompts, chat=False):
+            assert_same(found, expected["an item"])
+        for wrong, sentence in (
+            ("song-9", "there is no item"),
+            (torch.zeros(2, 7), r"shape \(2, 7\); expected \(2, 6\)"),
+        ):
+            with pytest.raises(ValueError, match=sentence):
+                served(tiny, [{**prompts[0], "multi_modal_data": {"item": wrong}}], chat=False)
 
     def test_a_recording_is_encoded_once(self, tiny: Any, music: Path) -> None:
         heard: list[int] = []
@@ -255,7 +292,8 @@ class TestTinyModel:
             "is silent": user(file(music / "silent.wav"), "What is the key?"),
             "does not exist": user(file(music / "missing.wav"), "What is the key?"),
             r"messages\[0\].content\[0\].type: got 'audo'": user({"type": "audo"}),
-            "catalogue items, which this model cannot take": user({"type": "item", "item": "x"}, "Like this?"),
+            "there is no item 'song-7' among the 5": user(item(7), "Like this?"),
+            "4 catalogue items were sent; at most 3": user(*[item(1)] * 4),
             "does not fetch from the network": user({"type": "audio_url", "audio_url": {"url": "http://x.de/a.wav"}}),
             "At most 4 audio": user(*[file(music / "one.wav")] * 5),
         }
@@ -298,6 +336,8 @@ class TestReferenceCheckpoint:
             user("Which instruments do you hear?", file(DEMO, start=2.0, end=12.0)),
             [{"role": "user", "content": "What is a chorale?"}],
         ]
+        with pytest.raises(ValueError, match="catalogue items, which this model cannot take"):
+            served(reference, [user(item(1), "Like this?")])
         for found, conversation in zip(served(reference, conversations), conversations, strict=True):
             expected = said_by_transformers(listener, conversation)
             assert found.prompt == expected.prompt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mllm import checkpoint
 from mllm.encoders import mert
+from mllm.items import Catalogue, ItemSpace
 from mllm.processing import MusicLLMProcessor
 from mllm.strict_io import config_from_dict
 
 RATE_HZ = 24_000
 CONTEXT_TOKENS = 400
 WINDOW_SECONDS = 5.0
+ITEM_SPACE = ItemSpace(name="tiny", rows=2, width=6)
 _ENCODER = Path(__file__).parent / "data" / "tiny" / "encoder_mert.json"
 
 
@@ -30,10 +33,12 @@ def write_checkpoint(
     seed: int = 3,
     audio_token_id: int | None = None,
     head_dim: int = 8,
+    takes_items: bool = False,
 ) -> Path:
     """Two soft tokens a second, windows of 5 s, 3 windows at most; the answers mean nothing.
 
-    `audio_token_id` may lie past the vocabulary, as for a backbone that knows no audio; None: the tokenizer's own.
+    `audio_token_id` may lie past the vocabulary, as for a backbone that knows no audio; None: the tokenizer's own. With
+    `takes_items`, an item of `ITEM_SPACE` takes two soft tokens.
     """
     torch.manual_seed(seed)
     config = LlamaConfig(
@@ -67,6 +72,8 @@ def write_checkpoint(
         audio_end="<|/audio|>",
         item_token="<|item|>",
         item_token_id=vocabulary["<|item|>"],
+        item_adapter={"name": "mlp", "hidden_width": 16} if takes_items else None,
+        item_space=dataclasses.asdict(ITEM_SPACE) if takes_items else None,
         max_windows=3,
     )
     processor = MusicLLMProcessor.from_config(model.config, tokenizer)
@@ -74,6 +81,14 @@ def write_checkpoint(
     parts = {"backbone": "backbone", "audio_encoder": "audio_encoder"}
     checkpoint.save(model, processor, place, card="# Tiny\n", run={"seed": seed}, frozen=parts)
     return place
+
+
+def write_catalogue(directory: Path) -> Path:
+    """Five items, `song-0` to `song-4`, whose features differ."""
+    features = torch.randn(5, ITEM_SPACE.rows, ITEM_SPACE.width, generator=torch.Generator().manual_seed(5))
+    names = {f"song-{number}": f"Song number {number}" for number in range(5)}
+    Catalogue.write(directory, names, features, space=ITEM_SPACE.name)
+    return directory
 
 
 def tone(seconds: float, pitch_hz: float, level: float = 0.3) -> npt.NDArray[np.float32]:

@@ -59,7 +59,7 @@ def run(
     base = Path() if options.batch == STANDARD_STREAM else Path(options.batch).parent
     failed = total = 0
     with _source(options.batch) as source, _target(options.out, options.batch) as target:
-        listener = _shared.open_listener(options.model, seed=options.seed)
+        listener = _shared.open_listener(options.model, catalogue=options.get("catalog"), seed=options.seed)
         pending: list[_Line] = []
 
         def conversations() -> Iterator[tuple[Message, ...]]:

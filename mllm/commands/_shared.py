@@ -86,15 +86,17 @@ def speaking(options: Namespace) -> dict[str, Any]:
     return {"max_new_tokens": options.max_new_tokens, "temperature": options.temperature}
 
 
-def open_listener(model: str | None, *, seed: int) -> Listener:
+def open_listener(model: str | None, *, catalogue: str | None = None, seed: int) -> Listener:
     """Load a model.
 
     Args:
         model: directory or name of a checkpoint; None: the reference checkpoint.
+        catalogue: directory of a catalogue; None for no items.
         seed: of answers with a temperature.
 
     Raises:
         CheckpointError: it is absent, incomplete or altered.
+        CatalogueError: the catalogue is absent, damaged, or not for this model.
     """
     quiet_libraries()
     with progress("loading the model"), _start_up.lean():
@@ -102,7 +104,7 @@ def open_listener(model: str | None, *, seed: int) -> Listener:
 
         from mllm.listener import Listener
 
-        listener = Listener.load(model, seed=seed)
+        listener = Listener.load(model, catalogue=catalogue, seed=seed)
     parameters = sum(parameter.numel() for parameter in listener.model.parameters())
     if parameters < SMALL_MODEL_PARAMETERS and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)

@@ -24,6 +24,7 @@ USAGE = 'FILE... "question" [options] | --batch IN.jsonl --out OUT.jsonl [option
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("words", nargs="*", metavar="FILE... QUESTION", help="recordings, and last the question")
+    parser.add_argument("--catalog", metavar="DIR", help="catalogue whose items the messages of --batch may name")
     _shared.add_batch_arguments(parser, '{"id": ..., "messages": [...]}')
     _shared.add_model_arguments(parser, max_new_tokens=MAX_NEW_TOKENS)
 
@@ -37,7 +38,7 @@ def run(options: Namespace) -> int:
     *files, question = options.words
     if not question.strip() or _is_file(question):
         raise ConfigError(f'the last word, {question!r}, is no question; expected: mllm ask FILE... "question"')
-    listener = _shared.open_listener(options.model, seed=options.seed)
+    listener = _shared.open_listener(options.model, catalogue=options.catalog, seed=options.seed)
     with _shared.progress("listening") as shown:
         write = _shared.streaming(shown)
         answer = listener.ask(files, question, stream=write, **_shared.speaking(options))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import importlib.util
+import json
 import os
 import sys
 
@@ -37,6 +38,7 @@ LIMITS: dict[str, tuple[type, str]] = {
     "max_audio_minutes": (PositiveFloat, "longest recording"),
     "max_channels": (PositiveInt, "most channels of a recording"),
     "max_audios": (PositiveInt, "most recordings in one request"),
+    "max_items": (PositiveInt, "most catalogue items in one request"),
     "max_requests": (PositiveInt, "requests answered or waiting; one more gets status 429"),
     "upload_seconds": (PositiveFloat, "until a request must have arrived"),
     "fetch_seconds": (PositiveFloat, "until a recording must have been fetched"),
@@ -59,6 +61,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address it listens on (default: 127.0.0.1, this machine only)"
     )
+    parser.add_argument("--catalog", metavar="DIR", help="catalogue whose items conversations may name")
     parser.add_argument(
         "--allowed-audio-host",
         dest="allowed_audio_hosts",
@@ -79,6 +82,7 @@ def run(options: Namespace) -> int:
     Raises:
         ConfigError: vLLM is not installed.
         CheckpointError: there is no such checkpoint.
+        CatalogueError: there is no such catalogue, or it is not for this model.
     """
     if not _is_installed():
         raise ConfigError(
@@ -92,10 +96,10 @@ def run(options: Namespace) -> int:
         raise ConfigError(f"{' and '.join(map(repr, models))} were given; expected one checkpoint: mllm serve [MODEL]")
     model = models[0] if models else None
     settings = _settings(options)
-    directory = _checkpoint(model)
+    directory = _checkpoint(model, settings.catalog)
     words = ["--model", directory, "--served-model-name", MODEL_NAME, directory]
     words += ["--host", options.host, "--port", str(options.port)]
-    words += ["--limit-mm-per-prompt", f'{{"audio": {settings.max_audios}}}', "--middleware", KEYS]
+    words += ["--limit-mm-per-prompt", _limits(settings), "--middleware", KEYS]
     if _is_for_cpu():
         words += ["--dtype", "float32", "--enforce-eager"]
     sys.stdout.flush()
@@ -108,6 +112,12 @@ def _settings(options: Namespace) -> ServeSettings:
     return ServeSettings(**{**given, "allowed_audio_hosts": tuple(options.allowed_audio_hosts)})
 
 
+def _limits(settings: ServeSettings) -> str:
+    """How many parts of each kind a request may hold, as vLLM is told it."""
+    limits = {"audio": settings.max_audios}
+    return json.dumps(limits if settings.catalog is None else {**limits, "item": settings.max_items})
+
+
 def _plugins() -> str:
     """What vLLM may load: our plug-ins, and those that it would load if nothing were named."""
     named = os.environ.get("VLLM_PLUGINS")
@@ -116,15 +126,18 @@ def _plugins() -> str:
     return ",".join(dict.fromkeys([*PLUGINS, *(found if named is None else named.split(","))]))
 
 
-def _checkpoint(model: str | None) -> str:
-    """The directory of a checkpoint, or its name on the hub, once its settings can be read."""
+def _checkpoint(model: str | None, catalogue: str | None) -> str:
+    """The directory of a checkpoint, or its name on the hub, once its settings and the catalogue can be read."""
     _shared.quiet_libraries()
     with _shared.progress("looking for the model"):
         from mllm import contract
+        from mllm.items import open_for
         from mllm.listener import find_model
 
         found = find_model(model)
-        contract.read_config(contract.find_checkpoint(found))
+        config = contract.read_config(contract.find_checkpoint(found))
+        if catalogue is not None:
+            open_for(config.space_of_items, catalogue)
     return str(found)
 
 

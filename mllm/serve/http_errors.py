@@ -15,12 +15,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from mllm.errors import AudioError, AudioLimitError, MllmError, NotAudioError
+from mllm.errors import AudioError, AudioLimitError, ItemError, MllmError, NotAudioError
 
 _STATUS: tuple[tuple[type[MllmError], HTTPStatus], ...] = (
     (AudioLimitError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (NotAudioError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (AudioError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ItemError, HTTPStatus.NOT_FOUND),
     (MllmError, HTTPStatus.BAD_REQUEST),
 )
 """The first that fits counts."""

@@ -20,12 +20,12 @@ from vllm.utils.async_utils import make_async
 
 from mllm import checkpoint, contract
 from mllm.errors import MessageError, MllmError
-from mllm.messages import Audio, Item, Message, Text, parse
+from mllm.messages import Audio, Message, Text, parse
 from mllm.processing import MusicLLMProcessor, Recording
 from mllm.prompt import build_prompt
 from mllm.serve import heard
 from mllm.serve.vllm_errors import RefusedError
-from mllm.serve.vllm_inputs import HeardElsewhere
+from mllm.serve.vllm_inputs import HeardElsewhere, served_catalogue
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
@@ -46,6 +46,7 @@ class MusicLLMRenderer(BaseRenderer[HfTokenizer]):
         model = config.model_config
         directory = contract.find_checkpoint(model.model, revision=model.revision)
         self._processor = checkpoint.open_processor(directory, contract.read_config(directory))
+        self._catalogue = served_catalogue(self._processor)
         self._decoders: DecodePool | None = None
         self._fetcher: Fetcher | None = None
         self._files = Path(model.allowed_local_media_path) if model.allowed_local_media_path else None
@@ -80,18 +81,22 @@ class MusicLLMRenderer(BaseRenderer[HfTokenizer]):
             speaks_next = _speaks_next(params)
             parsed = self._parsed(messages, remote)
             audios = self._audios(parsed)
+            items = self._processor.look_up(parsed, self._catalogue)
+            self._check_number("item", len(items))
             prompt = build_prompt(
                 parsed,
                 self._processor.tokenizer,
                 audio_tokens=[1] * len(audios),
+                item_tokens=[1] * len(items),
                 markers=self._processor.markers,
                 add_generation_prompt=speaks_next,
             )
         except MllmError as error:
             raise RefusedError(error, parameter="messages") from error
         rendered = TokensPrompt(prompt_token_ids=list(prompt.input_ids))
-        if audios:
-            rendered["multi_modal_data"] = {"audio": audios}
+        sent = {name: parts for name, parts in (("audio", audios), ("item", items)) if parts}
+        if sent:
+            rendered["multi_modal_data"] = sent
         said = [{"role": message.role, "content": _words(message)} for message in parsed]
         return said, rendered
 
@@ -100,11 +105,11 @@ class MusicLLMRenderer(BaseRenderer[HfTokenizer]):
         try:
             remote = await self._fetched(messages)
             said, rendered = await self._render_async(messages, params, remote)
-            if self._decoders is not None and "multi_modal_data" in rendered:
-                audios = rendered["multi_modal_data"]["audio"]
-                self._check_number(len(audios))
-                decoded = await asyncio.gather(*(_decoded(audio, self._decoders) for audio in audios))
-                rendered["multi_modal_data"] = {"audio": list(decoded)}
+            sent = rendered.get("multi_modal_data", {})
+            if self._decoders is not None and "audio" in sent:
+                self._check_number("audio", len(sent["audio"]))
+                decoded = await asyncio.gather(*(_decoded(audio, self._decoders) for audio in sent["audio"]))
+                rendered["multi_modal_data"] = {**sent, "audio": list(decoded)}
         except MllmError as error:
             raise RefusedError(error, parameter="messages") from error
         return said, rendered
@@ -114,14 +119,15 @@ class MusicLLMRenderer(BaseRenderer[HfTokenizer]):
         if self._fetcher is None:
             return {}
         addresses = list(dict.fromkeys(_web_addresses(messages)))
-        self._check_number(len(addresses))
+        self._check_number("audio", len(addresses))
         return dict(zip(addresses, await asyncio.gather(*map(self._fetcher.fetch, addresses)), strict=True))
 
-    def _check_number(self, audios: int) -> None:
+    def _check_number(self, modality: str, given: int) -> None:
         """Refuse what vLLM would refuse too, before any of it is fetched or decoded."""
-        most = self.model_config.get_multimodal_config().get_limit_per_prompt("audio")
-        if audios > most:
-            raise MessageError(f"{audios} recordings were sent; at most {most} fit into one request")
+        most = self.model_config.get_multimodal_config().get_limit_per_prompt(modality)
+        if given > most:
+            called = "recordings" if modality == "audio" else "catalogue items"
+            raise MessageError(f"{given} {called} were sent; at most {most} fit into one request")
 
     def _parsed(self, messages: Sequence[Any], remote: Mapping[str, bytes] | None) -> tuple[Message, ...]:
         if messages and all(isinstance(message, Message) for message in messages):
@@ -130,8 +136,6 @@ class MusicLLMRenderer(BaseRenderer[HfTokenizer]):
 
     def _audios(self, messages: Sequence[Message]) -> list[Audio]:
         parts = [part for message in messages for part in message.parts]
-        if any(isinstance(part, Item) for part in parts):
-            raise MessageError("the conversation holds catalogue items, which this model cannot take; leave them out")
         audios = [part for part in parts if isinstance(part, Audio)]
         if self._files is None and any(isinstance(audio.source, Path) for audio in audios):
             raise MessageError(

@@ -67,22 +67,25 @@ class MusicLLMForConditionalGeneration(Hearing, nn.Module, SupportsMultiModal, S
         self,
         audio_waveforms: Sequence[Float[Tensor, "windows samples"]] | None = None,
         audio_embeds: Sequence[Float[Tensor, "tokens width"]] | None = None,
+        item_features: Sequence[Float[Tensor, "rows item_width"]] | None = None,
         **others: object,
     ) -> Sequence[Float[Tensor, "tokens width"]]:
-        """Soft tokens of each recording, in the order given.
+        """Soft tokens of each recording, then of each item, in the order given.
 
         Args:
             audio_waveforms: for each recording its windows, which are of one length.
             audio_embeds: instead: soft tokens that are there already.
+            item_features: for each catalogue item its features.
             others: nothing.
         """
         assert not others, f"unknown inputs {sorted(others)}"
+        items = [] if item_features is None else self.item_tokens(list(item_features))
         if audio_embeds is not None:
-            return list(audio_embeds)
+            return [*audio_embeds, *items]
         recordings = audio_waveforms if audio_waveforms is not None else []
         windows = [window for recording in recordings for window in recording]
         tokens = iter(self.soft_tokens(self.encode_audio(windows)))
-        return [torch.cat([next(tokens) for _ in recording]) for recording in recordings]
+        return [*(torch.cat([next(tokens) for _ in recording]) for recording in recordings), *items]
 
     def forward(
         self,
