@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
+import itertools
 import json
 import tomllib
 import warnings
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import soundfile
 import torch
+from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerFast
 
 from mllm import checkpoint, serve
@@ -58,7 +60,7 @@ class Said:
 
 
 @contextlib.contextmanager
-def engine(directory: Path, *, catalogue: Path | None = None) -> Iterator[Any]:
+def engine(directory: Path, *, catalogue: Path | None = None, **options: Any) -> Iterator[Any]:
     """An engine in this process, which may open any local file."""
     told = ServeSettings(catalog=None if catalogue is None else str(catalogue)).to_environment()
     with pytest.MonkeyPatch.context() as patch:
@@ -76,11 +78,12 @@ def engine(directory: Path, *, catalogue: Path | None = None) -> Iterator[Any]:
                 str(directory),
                 dtype="float32",
                 enforce_eager=True,
-                max_num_seqs=8,
+                max_num_seqs=32,
                 limit_mm_per_prompt={"audio": 4} if catalogue is None else {"audio": 4, "item": 3},
                 enable_mm_embeds=True,
                 skip_mm_profiling=True,
                 allowed_local_media_path="/",
+                **options,
             )
         try:
             yield llm
@@ -90,11 +93,11 @@ def engine(directory: Path, *, catalogue: Path | None = None) -> Iterator[Any]:
             cleanup_dist_env_and_memory()
 
 
-def served(llm: Any, prompts: list[Any], *, chat: bool = True) -> list[Said]:
+def served(llm: Any, prompts: list[Any], *, chat: bool = True, lora: Any = None) -> list[Said]:
     from vllm import SamplingParams
 
     settings = SamplingParams(temperature=0.0, max_tokens=LONGEST_ANSWER, logprobs=0)
-    outputs = (llm.chat if chat else llm.generate)(prompts, settings, use_tqdm=False)
+    outputs = (llm.chat if chat else llm.generate)(prompts, settings, use_tqdm=False, lora_request=lora)
     answers = []
     for output in outputs:
         (answer,) = output.outputs
@@ -106,7 +109,7 @@ def served(llm: Any, prompts: list[Any], *, chat: bool = True) -> list[Said]:
 
 @torch.no_grad()
 def said_by_transformers(listener: Listener, conversation: Any) -> Said:
-    batch = listener.processor(conversation)
+    batch = listener.processor(conversation, catalogue=listener.catalogue)
     output = listener.model.generate(
         **batch,
         max_new_tokens=LONGEST_ANSWER,
@@ -138,7 +141,7 @@ def file(path: Path, **bounds: float) -> dict[str, Any]:
     return {"type": "audio", "path": str(path), **bounds}
 
 
-@pytest.fixture(scope="class")
+@pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory, reference_tokenizer: PreTrainedTokenizerFast) -> Path:
     place = tmp_path_factory.mktemp("tiny")
     # vLLM's attention for CPUs needs heads of at least 32.
@@ -150,7 +153,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_catalogue(tmp_path_factory.mktemp("catalogue") / "songs")
 
 
-@pytest.fixture(scope="class")
+@pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_music(tmp_path_factory.mktemp("music"))
 
@@ -221,6 +224,18 @@ class TestTinyModel:
         assert len(found) == 10
         for one, answer in zip(found, expected.values(), strict=True):
             assert_same(one, answer)
+
+    def test_no_row_of_32_depends_on_its_neighbours(
+        self, tiny: Any, listener: Listener, conversations: dict[str, Any]
+    ) -> None:
+        batch = []
+        for number, one in enumerate(itertools.islice(itertools.cycle(conversations.values()), 32)):
+            content = one[-1]["content"]
+            parts = content if isinstance(content, list) else [content]
+            batch.append([*one[:-1], *user(*parts, f"Number {number}.")])
+        tiny.reset_prefix_cache()
+        for found, conversation in zip(served(tiny, batch), batch, strict=True):
+            assert_same(found, said_by_transformers(listener, conversation))
 
     def test_soft_tokens_and_samples_beside_files(
         self, tiny: Any, listener: Listener, conversations: dict[str, Any], expected: dict[str, Said], music: Path
@@ -324,6 +339,51 @@ class TestTinyModel:
         settings = json.loads((directory / "backbone" / "config.json").read_text(encoding="utf-8"))
         (weight,) = tiny.apply_model(lambda model: model.language_model.model.norm.weight.clone())
         assert weight.shape == (settings["hidden_size"],)
+
+
+def write_lora(directory: Path, deltas: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> Path:
+    """A LoRA as PEFT writes one, of scale 2: for each module its matrices A (rank, in) and B (out, rank)."""
+    directory.mkdir()
+    rank = next(iter(deltas.values()))[0].shape[0]
+    targets = sorted({name.rpartition(".")[2] for name in deltas})
+    settings = {"peft_type": "LORA", "r": rank, "lora_alpha": 2 * rank, "target_modules": targets, "bias": "none"}
+    (directory / "adapter_config.json").write_text(json.dumps(settings))
+    tensors = {
+        f"base_model.model.{name}.lora_{side}.weight": matrix
+        for name, both in deltas.items()
+        for side, matrix in zip("AB", both, strict=True)
+    }
+    save_file(tensors, directory / "adapter_model.safetensors")
+    return directory
+
+
+def test_a_lora_of_the_backbone_is_applied_and_another_is_refused(directory: Path, music: Path, tmp_path: Path) -> None:
+    from vllm import SamplingParams
+    from vllm.lora.request import LoRARequest
+
+    draw = torch.Generator().manual_seed(0)
+    layer = "language_model.model.layers.0"
+    shapes = {f"{layer}.self_attn.q_proj": (128, 32), f"{layer}.mlp.down_proj": (32, 64)}
+    deltas = {
+        name: (torch.randn(4, inner, generator=draw), 0.2 * torch.randn(outer, 4, generator=draw))
+        for name, (outer, inner) in shapes.items()
+    }
+    listener = Listener.load(directory)
+    plain = said_by_transformers(listener, user(file(music / "one.wav"), "Who plays?"))
+    with torch.no_grad():
+        for name, (down, up) in deltas.items():
+            listener.model.get_submodule(name).weight += 2.0 * up @ down
+    changed = said_by_transformers(listener, user(file(music / "one.wav"), "Who plays?"))
+    assert changed.ids != plain.ids
+    good = LoRARequest("good", 1, str(write_lora(tmp_path / "good", deltas)))
+    other = {"audio_adapter.inner": (torch.zeros(4, 32), torch.zeros(1024, 4))}
+    bad = LoRARequest("bad", 2, str(write_lora(tmp_path / "bad", other)))
+    with engine(directory, enable_lora=True, max_lora_rank=8) as llm:
+        conversation = user(file(music / "one.wav"), "Who plays?")
+        for lora, expected in ((None, plain), (good, changed), (None, plain)):
+            assert_same(served(llm, [conversation], lora=lora)[0], expected)
+        with pytest.raises(ValueError, match="audio_adapter"):
+            llm.chat([conversation], SamplingParams(max_tokens=1), use_tqdm=False, lora_request=bad)
 
 
 class TestReferenceCheckpoint:

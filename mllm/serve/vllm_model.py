@@ -16,7 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import AutoConfig
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
-from vllm.model_executor.models.interfaces import SupportsMultiModal, SupportsPP
+from vllm.model_executor.models.interfaces import SupportsLoRA, SupportsMultiModal, SupportsPP
+from vllm.model_executor.models.module_mapping import MultiModelKeys
 from vllm.model_executor.models.utils import init_vllm_registered_model, maybe_prefix
 from vllm.multimodal import MULTIMODAL_REGISTRY
 from vllm.utils.torch_utils import set_default_torch_dtype
@@ -36,8 +37,8 @@ _FROM_BACKBONE = "backbone/"
 
 
 @MULTIMODAL_REGISTRY.register_processor(MusicLLMInputs, info=MusicLLMProcessingInfo, dummy_inputs=MusicLLMDummyInputs)
-class MusicLLMForConditionalGeneration(Hearing, nn.Module, SupportsMultiModal, SupportsPP):
-    """A causal language model that hears, for vLLM."""
+class MusicLLMForConditionalGeneration(Hearing, nn.Module, SupportsMultiModal, SupportsPP, SupportsLoRA):
+    """A causal language model that hears, for vLLM; a request may ask for a LoRA of the backbone."""
 
     reserved_token_ids: Tensor
 
@@ -62,6 +63,12 @@ class MusicLLMForConditionalGeneration(Hearing, nn.Module, SupportsMultiModal, S
         self.make_empty_intermediate_tensors = self.language_model.make_empty_intermediate_tensors
         reserved = torch.tensor(self.config.reserved_token_ids, dtype=torch.long)
         self.register_buffer("reserved_token_ids", reserved, persistent=False)
+
+    def get_mm_mapping(self) -> MultiModelKeys:
+        """Which parts are what: a LoRA is applied to the language model alone, and refused if it names another part."""
+        return MultiModelKeys.from_string_field(
+            language_model="language_model", connector=["audio_adapter", "item_adapter"], tower_model="audio_encoder"
+        )
 
     def embed_multimodal(
         self,
