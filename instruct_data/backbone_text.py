@@ -14,7 +14,7 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -78,8 +78,8 @@ class TextConfig:
     """Share of rows that are prose."""
     steps: int = 13000
     """Batches before the data ends."""
-    curriculum: bool = True
-    """Whether it begins with `CURRICULUM`, lookups and presence first, or with `CURRICULUM_GOING_ON`."""
+    curriculum: Literal["lookups", "comparisons", "everything"] = "lookups"
+    """Which of `CURRICULA`: what a new backbone is taught first, what it learns last, or everything from the start."""
     seed: int = 1
     """Seed of the text."""
 
@@ -147,29 +147,31 @@ _LOOKUPS = dialogue.Mix(roll_call=0.3, instrument=0.7, negated=0.0)
 _PRESENCE = dialogue.Mix(roll_call=0.1, negated=0.05, check=0.35)
 _COMPARISONS = dialogue.Mix(check=0.8, choices=0.5, roll_call=0.08, instrument=0.12)
 _EVERYTHING = dialogue.Mix(check=0.3, choices=0.4, summaries=2.0)
-CURRICULUM: tuple[tuple[float, dialogue.Mix], ...] = (
-    (0.0, _LOOKUPS),
-    (0.06, _LOOKUPS),
-    (0.1, _PRESENCE),
-    (0.25, _PRESENCE),
-    (0.45, _EVERYTHING),
-    (1.0, _EVERYTHING),
-)
+_THE_REST = dialogue.Mix(check=0.25, choices=0.5, summaries=2.0, unanswerable=0.3)
+CURRICULA: dict[str, tuple[tuple[float, dialogue.Mix], ...]] = {
+    "lookups": (
+        (0.0, _LOOKUPS),
+        (0.06, _LOOKUPS),
+        (0.1, _PRESENCE),
+        (0.25, _PRESENCE),
+        (0.45, _EVERYTHING),
+        (1.0, _EVERYTHING),
+    ),
+    "comparisons": ((0.0, _COMPARISONS), (0.15, _COMPARISONS), (0.35, _EVERYTHING), (1.0, _EVERYTHING)),
+    "everything": ((0.0, _THE_REST), (1.0, _THE_REST)),
+}
 """What is asked, by the share of the batches that has been drawn.
 
 A roll call names each instrument right before its verdict, so that looking it up is one step; a yes/no question needs
 that step and another one; with as many negated ones it is an exclusive or on top. Asked everything at once, half of the
-questions negated, the first word of yes/no answers was chance after 320,000 questions.
+questions negated, the first word of yes/no answers was chance after 320,000 questions. Comparing keys and meters is
+what it learns last.
 """
-CURRICULUM_GOING_ON: tuple[tuple[float, dialogue.Mix], ...] = (
-    (0.0, _COMPARISONS),
-    (0.15, _COMPARISONS),
-    (0.35, _EVERYTHING),
-    (1.0, _EVERYTHING),
-)
-"""The same for a backbone that goes on from an earlier run: comparing keys and meters is what it learns last."""
 _TURNS = (1, 2, 3)
-_SEVERAL_WINDOWS = 0.2
+_SEVERAL_WINDOWS = {"lookups": 0.2, "comparisons": 0.2, "everything": 0.3}
+"""Share of the steps about recordings of several windows."""
+_ONE_WINDOW = {"lookups": 0.6, "comparisons": 0.6, "everything": 0.54}
+"""Share of the other rows about one window; 8 % are about two recordings, the rest about English statements."""
 _PROSE_CHARACTERS = 400
 
 
@@ -266,7 +268,7 @@ class Conversations(torch.utils.data.IterableDataset[list[dict[str, list[int]]]]
     def mix(self, step: int) -> dialogue.Mix:
         """What is asked at a step, between the corners of the curriculum."""
         done = step / max(1, self._config.steps)
-        corners = CURRICULUM if self._config.curriculum else CURRICULUM_GOING_ON
+        corners = CURRICULA[self._config.curriculum]
         for (start, before), (end, after) in itertools.pairwise(corners):
             if done < end:
                 share = (done - start) / (end - start)
@@ -278,7 +280,7 @@ class Conversations(torch.utils.data.IterableDataset[list[dict[str, list[int]]]]
     def batch(self, rng: random.Random, *, mix: dialogue.Mix = dialogue.MIX) -> list[dict[str, list[int]]]:
         """One step's rows; all of one step ask equally many questions."""
         turns = rng.choice(_TURNS)
-        if rng.random() < _SEVERAL_WINDOWS:
+        if rng.random() < _SEVERAL_WINDOWS[self._config.curriculum]:
             windows = rng.choice((2, 2, 3, 3, 4, 5, 6, 8))
             count = max(1, self._config.turns // (turns + windows))
             return [self.row(rng, turns=turns, windows=windows, mix=mix) for _ in range(count)]
@@ -293,9 +295,10 @@ class Conversations(torch.utils.data.IterableDataset[list[dict[str, list[int]]]]
             ids = self.encode(self._prose[start : start + _PROSE_CHARACTERS])
             return {"input_ids": ids, "labels": ids}
         kind = rng.random()
-        if windows > 1 or kind < 0.6:
+        one_window = _ONE_WINDOW[self._config.curriculum]
+        if windows > 1 or kind < one_window:
             context = statements.audio_context(rng, windows=windows)
-        elif kind < 0.68:
+        elif kind < one_window + 0.08:
             context = statements.audio_context(rng, windows=1, recordings=2)
         else:
             context = statements.text_context(rng)

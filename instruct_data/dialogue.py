@@ -231,6 +231,8 @@ class Mix:
     """Questions whether key, mode or meter are as named, among the others."""
     choices: float = 0.25
     """Those about several keys or meters, among these."""
+    unanswerable: float = 0.2
+    """Questions that no recording answers, among those that are neither about instruments nor comparisons."""
     summaries: float = 1.0
     """Factor, not a share: how many times as often as the gate a caption, tags or key and tempo are asked for."""
 
@@ -256,7 +258,7 @@ def random_turn(rng: random.Random, known: Known, *, held_out: bool = False, mix
     kind = rng.random()
     if kind < mix.check:
         return _check_turn(rng, known.facts, held_out=held_out, mix=mix)
-    if kind < mix.check + 0.8 * (1.0 - mix.check):
+    if kind < mix.check + (1.0 - mix.unanswerable) * (1.0 - mix.check):
         weights = [w * (mix.summaries if name in _SUMMARIES else 1.0) for name, w in _OPEN_WEIGHTS.items()]
         intent = rng.choices(OPEN_INTENTS, weights=weights)[0]
         question = _worded(rng, QUESTIONS[intent], held_out=held_out)

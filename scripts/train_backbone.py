@@ -3,7 +3,8 @@
     python scripts/train_backbone.py --train_settings.output runs/backbone --text.prose books.jsonl.gz
 
 Resumes from the last checkpoint in `--train_settings.output`; `--train_settings.start DIR` goes on from a finished
-backbone with a new schedule. Exit status 1 if the gate is not passed.
+backbone with a new schedule and, with `--text.curriculum`, what it has not learnt yet. Exit
+status 1 if the gate is not passed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def run(train_settings: BackboneConfig, text: TextConfig = TextConfig(), gate_qu
         text: what it is trained on.
         gate_questions: questions of the final gate.
     """
-    text = dataclasses.replace(text, steps=train_settings.steps, curriculum=train_settings.start is None)
+    text = dataclasses.replace(text, steps=train_settings.steps)
     prose = backbone_text.read_prose(text.prose) if text.prose is not None else ""
     saved = train_settings.output / "tokenizer"
     if train_settings.start is not None:
@@ -42,7 +43,7 @@ def run(train_settings: BackboneConfig, text: TextConfig = TextConfig(), gate_qu
     def prepare(model: LlamaForCausalLM) -> None:
         if train_settings.start is None:
             backbone_text.prepare_lookups(model, tokenizer, seed=train_settings.seed)
-        else:
+        elif text.curriculum == "comparisons":
             backbone_text.tell_meters_apart(model, tokenizer)
 
     train(

@@ -49,7 +49,9 @@ def test_lookups_come_first_and_negation_last(tokenizer: PreTrainedTokenizerFast
     assert data.mix(0).negated == 0.0
     assert data.mix(0).roll_call + data.mix(0).instrument == pytest.approx(1.0)
     assert 0.05 < data.mix(350).negated < 0.5
-    assert data.mix(450) == data.mix(1000) == dialogue.Mix(check=0.4, choices=0.5)
+    assert data.mix(450) == data.mix(1000) == dialogue.Mix(check=0.3, choices=0.4, summaries=2.0)
+    comparing = Conversations(TextConfig(steps=1000, curriculum="comparisons"), tokenizer, "")
+    assert comparing.mix(0).check > 0.7 > comparing.mix(1000).check
 
 
 def test_like_tokens_attend_to_each_other_from_the_start(tokenizer: PreTrainedTokenizerFast) -> None:
