@@ -54,12 +54,12 @@ def children(process_id: int) -> dict[int, str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
+@contextlib.contextmanager
+def serving(log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """`mllm serve` with the reference checkpoint and a key, once it is ready; gives its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log"
     words = [sys.executable, "-m", "mllm", "serve", "--port", str(port), "--max-upload-mib", "4"]
     environment = {**os.environ, "VLLM_API_KEY": "of tests", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     with log.open("wb") as output, subprocess.Popen(words, env=environment, stdout=output, stderr=output) as server:
@@ -73,9 +73,16 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, sub
                     if httpx2.get(f"{address}/ready", timeout=30).status_code == 200:
                         break
                 time.sleep(1.0)
-            yield address, server, log
+            yield address, server
         finally:
             server.send_signal(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
+    log = tmp_path_factory.mktemp("server") / "log"
+    with serving(log) as (address, server):
+        yield address, server, log
 
 
 @pytest.fixture
@@ -141,6 +148,21 @@ def test_bad_chats(server: str, tmp_path: Path) -> None:
     big = (b" " * 2**16 for _ in range(96))
     assert_is_error(httpx2.post(url, headers=headers, content=big), 413, "larger than 4 MiB")
     assert "G# minor" in chat(server, audio(DEMO), QUESTION).json()["choices"][0]["message"]["content"]
+
+
+def test_unknown_fields_are_refused(server: str) -> None:
+    answer = chat(server, QUESTION, temprature=0.5)
+    assert_is_error(answer, 400, "the field 'temprature' is not known; did you mean 'temperature'?")
+    assert answer.json()["error"]["param"] == "temprature"
+    assert_is_error(
+        chat(server, QUESTION, stream=True, store=True), 400, "the field 'store' is not known; leave it out"
+    )
+    url = f"{server}/v1/completions"
+    asked = {"model": "mllm", "prompt": "Hello.", "max_tokens": 2}
+    answer = httpx2.post(url, headers=KEY, json={**asked, "max_token": 2}, timeout=120)
+    assert_is_error(answer, 400, "the field 'max_token' is not known; did you mean 'max_tokens'?")
+    assert httpx2.post(url, headers=KEY, json={**asked, "suffix": None, "store": None}, timeout=120).status_code == 200
+    assert chat(server, QUESTION, top_k=1, min_tokens=1, store=None).status_code == 200
 
 
 def test_chats_tell_where_less_than_the_whole_was_heard(server: str, tmp_path: Path) -> None:
