@@ -15,8 +15,8 @@ usage="usage: $0 caption FILE [short|long|tags] | describe FILE | chat FILE [QUE
 
 # The key goes to curl through a pipe: on the command line, other users of this machine could read it.
 ask() { # PATH [OPTIONS OF CURL]
-    curl --silent --show-error --fail-with-body --max-time 300 --header @<(authorization) "${@:2}" "$url$1"
-    echo
+    curl --silent --show-error --fail-with-body --max-time 300 --write-out '\n' --header @<(authorization) \
+        "${@:2}" "$url$1"
 }
 
 authorization() {

@@ -74,6 +74,7 @@ def _known(route: APIRoute) -> frozenset[str]:
         for one in inspect.signature(route.endpoint, eval_str=True).parameters.values()
         if isinstance(one.annotation, type) and issubclass(one.annotation, BaseModel)
     ]
+    assert models, f"no model is known of the body of {route.path}"
     fields = [(name, field) for model in models for name, field in model.model_fields.items()]
     return frozenset(name for own, field in fields for name in (own, field.alias) if name is not None)
 
