@@ -7,6 +7,7 @@ import importlib.util
 import re
 import shlex
 import shutil
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -46,9 +47,7 @@ def service() -> dict[str, Any]:
 def commands() -> dict[str, list[str]]:
     """What stands behind `mllm serve` in each file, with the settings of the example."""
     (line,) = [one for one in UNIT.read_text().splitlines() if one.startswith("ExecStart=")]
-    for name, value in environment().items():
-        line = re.sub(rf"\$(\{{{name}\}}|{name}\b)", lambda _, value=value: value, line)
-    assert "$" not in line
+    line = string.Template(line).substitute(environment())  # systemd spells variables in the same way
     compose = yaml.safe_load((FOLDER / "compose.yaml").read_text())
     return {
         "mllm.service": shlex.split(line.partition(" serve ")[2]),
