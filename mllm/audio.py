@@ -38,6 +38,8 @@ MINIMUM_SECONDS = 1.0
 SILENCE_PEAK = 1e-4
 """A peak below this (-80 dBFS) counts as silence."""
 
+_LATEST_SECONDS = 1e9
+"""No recording is that long; sample numbers further on do not fit into what decoders count with."""
 _RESAMPLER_MARGIN_SECONDS = 0.1
 """Sound on either side of a piece that its resampled samples depend on; the filter itself is shorter than 0.02 s."""
 
@@ -356,7 +358,8 @@ def _sample_range(
         raise AudioError(
             f"{name_of(source)}: cannot hear from start {start} s to end {end} s; expected 0 <= start < end, in seconds"
         )
-    return round(begin * sample_rate_hz), None if end is None else round(end * sample_rate_hz)
+    last = None if end is None else round(min(end, _LATEST_SECONDS) * sample_rate_hz)
+    return round(min(begin, _LATEST_SECONDS) * sample_rate_hz), last
 
 
 def _require_length(

