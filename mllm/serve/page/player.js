@@ -18,6 +18,7 @@ export class Player {
   #slider = make("div", "seek", this.#canvas);
   #time = make("span", "time");
   #button = makeButton({ icon: "play", className: "play round", press: () => this.toggle() });
+  /** @type {Float32Array} */
   #peaks = new Float32Array(1);
   #seconds = 0;
   #isPlayable = true;
