@@ -353,7 +353,7 @@ class TestPlayers:
         page.get_by_role("button", name="Play demo.mp3").click()
         pause = page.get_by_role("button", name="Pause demo.mp3")
         expect(pause).to_be_visible()
-        page.wait_for_function("Number(document.querySelector('.seek').ariaValueNow) > 0.2")
+        expect(page.locator(".seek").first).to_have_attribute("aria-valuenow", re.compile(r"^(0\.[2-9]|[1-9])"))
         page.get_by_role("button", name="Play tune.wav").click()
         expect(page.get_by_role("button", name="Play demo.mp3")).to_be_visible()
         expect(page.get_by_role("button", name="Pause tune.wav")).to_be_visible()
@@ -410,7 +410,7 @@ class TestPlayers:
             assert [(text[one["from"] : one["to"]], one["seconds"]) for one in found] == moments
 
     def test_the_microphone(self, page: Page, listener: Listener) -> None:
-        page.get_by_role("button", name="Record").click()
+        page.get_by_role("button", name="Record", exact=True).click()
         stop = page.get_by_role("button", name="Stop recording")
         expect(stop).to_have_text(re.compile("0:02"))
         page.locator("#question").fill("Describe this recording.")
@@ -493,7 +493,8 @@ CONTRASTS = """() => {
     const found = [];
     for (const element of document.querySelectorAll("body *")) {
         const hasText = [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
-        if (!(hasText || element.placeholder) || !element.checkVisibility() || element.closest(".unseen, svg, :disabled")) continue;
+        if (!(hasText || element.placeholder) || !element.checkVisibility()) continue;
+        if (element.closest(".unseen, svg, :disabled")) continue;
         const behind = [];
         for (let one = element; one; one = one.parentElement) behind.unshift(getComputedStyle(one).backgroundColor);
         const style = element.placeholder ? getComputedStyle(element, "::placeholder") : getComputedStyle(element);
@@ -534,15 +535,15 @@ class TestForEverybody:
         }"""
 
         def reached() -> list[str]:
-            page.evaluate("document.activeElement.blur()")
-            names = []
+            page.locator(".skip").focus()
+            names: list[str] = []
             while True:
-                page.keyboard.press("Tab")
                 name = page.evaluate(focused)
                 if not name or name in names:
                     return names
                 assert page.evaluate(seen), name
                 names.append(name)
+                page.keyboard.press("Tab")
 
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="Skip to the question box")).to_be_focused()
@@ -596,7 +597,7 @@ class TestForEverybody:
         assert len(controls(page)) >= 12
         assert [one for one in controls(page) if not one["name"]] == []
         fill(page, tune)
-        assert len(controls(page)) >= 18
+        assert len(controls(page)) >= 17
         assert [one for one in controls(page) if not one["name"]] == []
         page.get_by_role("button", name="Share").click()
         assert {"Put the recordings into the file Otherwise they are only named.", "Cancel", "Download"} <= {
