@@ -16,6 +16,7 @@ export class Composer {
   /** @type {Attached[]} */
   #attached = [];
   #recorder = new Recorder();
+  #isChanging = false;
   #box = byId("question", HTMLTextAreaElement);
   #list = byId("draft", HTMLUListElement);
   #alert = byId("alert", HTMLDivElement);
@@ -120,6 +121,8 @@ export class Composer {
   }
 
   async #toggleRecording() {
+    if (this.#isChanging) return; // pressed again while the browser asks: a second microphone would stay open
+    this.#isChanging = true;
     this.tell("");
     try {
       if (this.#recorder.isRecording) this.#attach({ recording: await this.#recorder.stop(), player: null });
@@ -127,6 +130,7 @@ export class Composer {
     } catch (error) {
       this.tell(error instanceof Error ? error.message : String(error));
     }
+    this.#isChanging = false;
     this.#showRecording();
   }
 
