@@ -23,6 +23,7 @@ import soundfile
 from transformers import PreTrainedTokenizerFast
 
 from mllm.listener import Listener
+from mllm.serve import http_page
 from tests.test_serve_http import assert_is_error, data_url, upload
 from tests.tiny_checkpoint import RATE_HZ, tone, write_catalogue, write_checkpoint, write_music
 
@@ -123,6 +124,9 @@ def test_keys(server: str) -> None:
     wrong = {"Authorization": "Bearer of test"}
     assert_is_error(httpx2.get(f"{server}/v1/models", headers=wrong), 401, "the API key is missing or wrong")
     assert httpx2.get(f"{server}/v1/models", headers=KEY).status_code == 200
+    for path, file in http_page.files().items():
+        assert httpx2.get(server + path).content == file.content
+    assert_is_error(httpx2.get(f"{server}/page/nothing.js"), 401, "the API key is missing or wrong")
 
 
 def test_bad_chats(server: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Puts our routes, limits and the telling of errors into an app, whoever made it.
+"""Puts our routes, the page, limits and the telling of errors into an app, whoever made it.
 
 In: a FastAPI app, something that answers, limits. Out: the same app with more in it. Knows no engine.
 """
@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 import mllm
 from mllm.errors import MllmError
+from mllm.serve import http_page
 from mllm.serve.fetch import Fetcher
 from mllm.serve.http_body import BodyReader
 from mllm.serve.http_errors import tell_http_exception, tell_mllm_error, tell_validation_error
@@ -25,7 +26,7 @@ from mllm.serve_settings import ServeSettings
 
 
 def add_routes(app: FastAPI, speaker: Callable[[], Speaker], fetcher: Fetcher, settings: ServeSettings) -> None:
-    """Add the routes, and the limits around all routes of the app.
+    """Add the routes and the page, and the limits around all routes of the app.
 
     Args:
         app: before it has served.
@@ -35,6 +36,7 @@ def add_routes(app: FastAPI, speaker: Callable[[], Speaker], fetcher: Fetcher, s
     """
     app.title, app.version = "mllm", mllm.__version__
     app.include_router(make_router(speaker, BodyReader(fetcher, settings)))
+    app.include_router(http_page.make_router())
     app.add_middleware(HeardHeader)
     app.add_middleware(RequestLimits, settings=settings)
     tell_errors(app)

@@ -1,4 +1,4 @@
-"""API keys, for every path but those that tell only whether the server lives.
+"""API keys, for every path but those that tell only whether the server lives, and the files of the page.
 
 An ASGI middleware that `mllm serve` puts outermost. vLLM's own asks for keys under a few prefixes only (`/invocations`
 and `/tokenize` are not among them) and tells 401 in a shape of its own; the comparison, in constant time, is vLLM's.
@@ -14,12 +14,14 @@ from starlette.datastructures import Headers
 from vllm import envs
 from vllm.entrypoints.serve.middleware.authenticate import AuthenticationMiddleware
 
+from mllm.serve import http_page
 from mllm.serve.http_errors import error_response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-OPEN_PATHS = frozenset({"/health", "/ready", "/ping"})
+OPEN_PATHS = frozenset({"/health", "/ready", "/ping", *http_page.files()})
+"""The page is the same for everybody and holds no secret; it asks for a key when the API wants one."""
 
 
 class ApiKeys:
