@@ -66,7 +66,7 @@ class TestAgainstTheServer:
         assert "G# minor" in answer
         assert "guitar" in follow_up
         shutil.copy(DEMO, tmp_path / "demo.other")
-        words = [tmp_path / "demo.other", "What is the key?", "--api-key", "of tests"]
+        words: list[str | Path] = [tmp_path / "demo.other", "What is the key?", "--api-key", "of tests"]
         done = run(sys.executable, client, *words, *address)
         assert done.stdout.splitlines() == [first, answer]
         done = run(sys.executable, client, DEMO, "--api-key", "wrong", *address)
@@ -97,8 +97,8 @@ class TestAgainstTheServer:
     @needs_curl
     def test_what_curl_is_refused(self, server: str, tmp_path: Path) -> None:
         (tmp_path / "page.mp3").write_text("<html>")
-        for words in (["caption", tmp_path / "page.mp3"], ["chat", tmp_path / "page.mp3"]):
-            done = curl(server, *words)
+        for what in ("caption", "chat"):
+            done = curl(server, what, tmp_path / "page.mp3")
             assert done.returncode == 22
             assert json.loads(done.stdout)["error"]["code"] == 415
         done = curl(server, "describe", DEMO, key="")

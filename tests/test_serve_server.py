@@ -75,7 +75,7 @@ def serving(log: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[by
                     if httpx2.get(f"{address}/ready", timeout=30).status_code == 200:
                         break
                 time.sleep(1.0)
-            yield address, server
+            yield address, server, log
         finally:
             server.send_signal(signal.SIGTERM)
 
@@ -159,14 +159,14 @@ def test_unknown_fields_are_refused(server: str) -> None:
     assert_is_error(answer, 400, "the field 'temprature' is not known; did you mean 'temperature'?")
     assert answer.json()["error"]["param"] == "temprature"
     assert_is_error(
-        chat(server, QUESTION, stream=True, store=True), 400, "the field 'store' is not known; leave it out"
+        chat(server, QUESTION, stream=True, colour="red"), 400, "the field 'colour' is not known; leave it out"
     )
     url = f"{server}/v1/completions"
     asked = {"model": "mllm", "prompt": "Hello.", "max_tokens": 2}
     answer = httpx2.post(url, headers=KEY, json={**asked, "max_token": 2}, timeout=120)
     assert_is_error(answer, 400, "the field 'max_token' is not known; did you mean 'max_tokens'?")
-    assert httpx2.post(url, headers=KEY, json={**asked, "suffix": None, "store": None}, timeout=120).status_code == 200
-    assert chat(server, QUESTION, top_k=1, min_tokens=1, store=None).status_code == 200
+    assert httpx2.post(url, headers=KEY, json={**asked, "suffix": None, "colour": None}, timeout=120).status_code == 200
+    assert chat(server, QUESTION, top_k=1, min_tokens=1, colour=None, store=False).status_code == 200
 
 
 def test_chats_tell_where_less_than_the_whole_was_heard(server: str, tmp_path: Path) -> None:

@@ -25,17 +25,20 @@ LIKENESS = 0.75
 """From which on a known name is taken for what was meant, in [0, 1]; at less, `store` would be taken for `stream`."""
 
 
-def refuse_unknown_fields(app: FastAPI, paths: Collection[str]) -> None:
+def refuse_unknown_fields(app: FastAPI, paths: Collection[str], *, passed_over: Collection[str] = ()) -> None:
     """Have routes refuse the fields that the model of their body does not declare.
 
     Args:
         app: whose routes are replaced by the same with a check before them.
         paths: of the routes that are meant, where the app has them.
+        passed_over: further fields that are let through, though nothing is made of them.
     """
     routes = app.router.routes
     for place, route in enumerate(list(routes)):
         if isinstance(route, APIRoute) and route.path in paths:
-            app.include_router(APIRouter(routes=[route]), dependencies=[Depends(_check(_known(route)))])
+            app.include_router(
+                APIRouter(routes=[route]), dependencies=[Depends(_check(_known(route) | set(passed_over)))]
+            )
             routes[place] = routes.pop()
 
 

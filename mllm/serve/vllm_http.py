@@ -15,6 +15,8 @@ from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from openai.types import completion_create_params as of_completions
+from openai.types.chat import completion_create_params as of_chats
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -70,7 +72,7 @@ class MusicEndpoints:
     def attach_router(self, app: FastAPI) -> None:
         """Add routes, limits and the telling of errors; the model is not there yet."""
         self._app = app
-        refuse_unknown_fields(app, STRICT_PATHS)
+        refuse_unknown_fields(app, STRICT_PATHS, passed_over=_known_to_openai())
         add_routes(app, self._the_speaker, self._fetcher, self._settings)
 
     async def init_state(self, engine_client: Any, state: State, args: Namespace) -> None:  # noqa: ARG002
@@ -95,6 +97,12 @@ class MusicEndpoints:
     def _the_speaker(self) -> VllmSpeaker:
         assert self._speaker is not None, "vLLM calls init_state before it serves"
         return self._speaker
+
+
+def _known_to_openai() -> frozenset[str]:
+    """The fields of OpenAI's own chats and completions; clients send some of them, such as `store`, unasked."""
+    classes = (of_chats.CompletionCreateParamsBase, of_completions.CompletionCreateParamsBase)
+    return frozenset(name for one in classes for name in one.__annotations__)
 
 
 class VllmSpeaker:
