@@ -41,16 +41,18 @@ def test_it_describes_the_shipped_recording(listener: Listener) -> None:
 @pytest.mark.parametrize(
     ("question", "verdict"),
     [
-        ("Is there an acoustic guitar?", "Yes"),
-        ("Is there no acoustic guitar?", "No"),
-        ("Do you hear drums?", "No"),
-        ("Is it without drums?", "Yes"),
-        ("Is it in G# minor?", "Yes"),
-        ("Is it in C major?", "No"),
+        ("Is there an acoustic guitar?", "Yes, "),
+        ("Is there no acoustic guitar?", "No, "),
+        ("Do you hear drums?", "No, "),
+        ("Is it without drums?", "Yes, "),
+        ("Is it in G# minor?", "I checked: G# minor yes."),
+        ("Is it in C major?", "I checked: C major no."),
+        ("Is it in 4/4?", "I checked: 4/4 yes."),
+        ("Is it in 3/4?", "I checked: 3/4 no."),
     ],
 )
 def test_yes_and_no_follow_what_is_heard(listener: Listener, question: str, verdict: str) -> None:
-    assert listener.ask([DEMO], question).text.startswith(f"{verdict}, ")
+    assert listener.ask([DEMO], question).text.startswith(verdict)
 
 
 @pytest.mark.parametrize("question", ["What are the lyrics?", "Who is the artist?", "What is the title?"])
