@@ -231,8 +231,8 @@ _METERS_ALIKE = 1.0
 def tell_meters_apart(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
     """Makes the meters more unlike one another, and the words of audio blocks more like the meters that they are about.
 
-    After 30,000 steps in which keys were compared almost without fault, meters were at chance: the cosines between the
-    words of blocks and their meters were 0.1 to 0.4 (tonics: 0.4), those between meters 0.3 to 0.5 (tonics: 0.2).
+    When keys were compared almost without fault already, meters were at chance: the cosines between the words of blocks
+    and their meters were 0.1 to 0.5 (of tonics 0.3 to 0.5), but those between meters 0.3 to 0.5 (of tonics 0.0 to 0.4).
     """
     embeddings = model.model.embed_tokens.weight
     meters = [token_id(tokenizer, name) for name in METERS]

@@ -182,8 +182,8 @@ def roll_call_turn(rng: random.Random, known: Known, *, held_out: bool) -> Turn:
 def _check_turn(rng: random.Random, facts: Facts, *, held_out: bool, mix: Mix) -> Turn:
     """Is the key, the mode or the meter so? Asked of the true value in half of the questions.
 
-    The answer names what was asked before its verdict, as those to choices and roll calls do: two backbones of 1.2 M
-    parameters whose answers began with the verdict had not learnt to compare after 100,000 such questions.
+    The answer names what was asked before its verdict, as those to choices and roll calls do: a backbone of 1.2 M
+    parameters whose answers began with the verdict had not learnt to compare meters after 100,000 questions to compare.
     """
     intent = "choices" if rng.random() < mix.choices else rng.choice(("is_key", "is_mode", "is_meter"))
     of_meter = intent == "is_meter" or (intent == "choices" and rng.random() < 0.5)

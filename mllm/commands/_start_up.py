@@ -10,7 +10,6 @@ import atexit
 import contextlib
 import gc
 import importlib
-import importlib.util
 import sys
 import types
 from collections.abc import Callable, Iterator
