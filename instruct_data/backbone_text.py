@@ -1,7 +1,7 @@
-"""What the reference backbone is pre-trained on and gated by: tokenizer, made conversations, prose, the gate.
+"""What the reference backbone is pre-trained on: tokenizer, made conversations, prose, first weights for lookups.
 
-In: seeds and, optionally, public-domain prose. Out: a tokenizer, endless batches of token ids, and the share of gate
-questions answered right. Facts stand in the prompt as words, in the very place where soft tokens will stand later.
+In: seeds and, optionally, public-domain prose. Out: a tokenizer and endless batches of token ids. Facts stand in the
+prompt as words, in the very place where soft tokens will stand later.
 """
 
 from __future__ import annotations
@@ -18,14 +18,7 @@ from typing import Any, Literal
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import (
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mllm.errors import ConfigError
 from mllm.facts import INSTRUMENTS, KEYS, METERS
@@ -60,8 +53,6 @@ CHAT_TEMPLATE = (
 _SPLIT = (
     r" ?[A-G][#b](?![A-Za-z])|\d{1,2}/\d{1,2}(?!\d)|\d|'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 )
-GATE_PASS = 0.98
-"""Share of gate questions that must be answered exactly right, in every part of the gate."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,8 +69,9 @@ class TextConfig:
     """Share of rows that are prose."""
     steps: int = 13000
     """Batches before the data ends."""
-    curriculum: Literal["lookups", "comparisons", "everything"] = "lookups"
-    """Which of `CURRICULA`: what a new backbone is taught first, what it learns last, or everything from the start."""
+    curriculum: Literal["lookups", "comparisons", "everything", "statements"] = "lookups"
+    """Which of `CURRICULA`: what a new backbone is taught first, what it learns last, everything from the start, or
+    mostly English statements."""
     seed: int = 1
     """Seed of the text."""
 
@@ -148,19 +140,39 @@ _PRESENCE = dialogue.Mix(roll_call=0.1, negated=0.05, check=0.35)
 _COMPARISONS = dialogue.Mix(check=0.8, choices=0.5, roll_call=0.08, instrument=0.12)
 _EVERYTHING = dialogue.Mix(check=0.3, choices=0.4, summaries=2.0)
 _THE_REST = dialogue.Mix(check=0.25, choices=0.5, summaries=2.0, unanswerable=0.3)
-CURRICULA: dict[str, tuple[tuple[float, dialogue.Mix], ...]] = {
-    "lookups": (
-        (0.0, _LOOKUPS),
-        (0.06, _LOOKUPS),
-        (0.1, _PRESENCE),
-        (0.25, _PRESENCE),
-        (0.45, _EVERYTHING),
-        (1.0, _EVERYTHING),
+_STATEMENTS = dialogue.Mix(roll_call=0.12, instrument=0.36, check=0.25, choices=0.5, summaries=2.0, unanswerable=0.35)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Curriculum:
+    """What is asked, and about what, in the course of a run; shares in [0, 1]."""
+
+    corners: tuple[tuple[float, dialogue.Mix], ...]
+    """What is asked when such a share of the batches has been drawn; in between, the mean of its neighbours."""
+    several_windows: float = 0.2
+    """Steps about recordings of several windows."""
+    one_window: float = 0.6
+    """Rows of the other steps about one window; 8 % are about two recordings, the rest about English statements."""
+
+
+CURRICULA = {
+    "lookups": Curriculum(
+        corners=(
+            (0.0, _LOOKUPS),
+            (0.06, _LOOKUPS),
+            (0.1, _PRESENCE),
+            (0.25, _PRESENCE),
+            (0.45, _EVERYTHING),
+            (1.0, _EVERYTHING),
+        )
     ),
-    "comparisons": ((0.0, _COMPARISONS), (0.15, _COMPARISONS), (0.35, _EVERYTHING), (1.0, _EVERYTHING)),
-    "everything": ((0.0, _THE_REST), (1.0, _THE_REST)),
+    "comparisons": Curriculum(
+        corners=((0.0, _COMPARISONS), (0.15, _COMPARISONS), (0.35, _EVERYTHING), (1.0, _EVERYTHING))
+    ),
+    "everything": Curriculum(corners=((0.0, _THE_REST), (1.0, _THE_REST)), several_windows=0.3, one_window=0.54),
+    "statements": Curriculum(corners=((0.0, _STATEMENTS), (1.0, _STATEMENTS)), several_windows=0.25, one_window=0.3),
 }
-"""What is asked, by the share of the batches that has been drawn.
+"""By what is taught first.
 
 A roll call names each instrument right before its verdict, so that looking it up is one step; a yes/no question needs
 that step and another one; with as many negated ones it is an exclusive or on top. Asked everything at once, half of the
@@ -168,10 +180,6 @@ questions negated, the first word of yes/no answers was chance after 320,000 que
 what it learns last.
 """
 _TURNS = (1, 2, 3)
-_SEVERAL_WINDOWS = {"lookups": 0.2, "comparisons": 0.2, "everything": 0.3}
-"""Share of the steps about recordings of several windows."""
-_ONE_WINDOW = {"lookups": 0.6, "comparisons": 0.6, "everything": 0.54}
-"""Share of the other rows about one window; 8 % are about two recordings, the rest about English statements."""
 _PROSE_CHARACTERS = 400
 
 
@@ -255,6 +263,7 @@ class Conversations(torch.utils.data.IterableDataset[list[dict[str, list[int]]]]
 
     def __init__(self, config: TextConfig, tokenizer: PreTrainedTokenizerFast, prose: str) -> None:
         self._config = config
+        self._curriculum = CURRICULA[config.curriculum]
         self._tokenizer = tokenizer
         self._prose = prose
         self._asides = questions_in(prose)
@@ -268,7 +277,7 @@ class Conversations(torch.utils.data.IterableDataset[list[dict[str, list[int]]]]
     def mix(self, step: int) -> dialogue.Mix:
         """What is asked at a step, between the corners of the curriculum."""
         done = step / max(1, self._config.steps)
-        corners = CURRICULA[self._config.curriculum]
+        corners = self._curriculum.corners
         for (start, before), (end, after) in itertools.pairwise(corners):
             if done < end:
                 share = (done - start) / (end - start)
@@ -280,7 +289,7 @@ class Conversations(torch.utils.data.IterableDataset[list[dict[str, list[int]]]]
     def batch(self, rng: random.Random, *, mix: dialogue.Mix = dialogue.MIX) -> list[dict[str, list[int]]]:
         """One step's rows; all of one step ask equally many questions."""
         turns = rng.choice(_TURNS)
-        if rng.random() < _SEVERAL_WINDOWS[self._config.curriculum]:
+        if rng.random() < self._curriculum.several_windows:
             windows = rng.choice((2, 2, 3, 3, 4, 5, 6, 8))
             count = max(1, self._config.turns // (turns + windows))
             return [self.row(rng, turns=turns, windows=windows, mix=mix) for _ in range(count)]
@@ -295,7 +304,7 @@ class Conversations(torch.utils.data.IterableDataset[list[dict[str, list[int]]]]
             ids = self.encode(self._prose[start : start + _PROSE_CHARACTERS])
             return {"input_ids": ids, "labels": ids}
         kind = rng.random()
-        one_window = _ONE_WINDOW[self._config.curriculum]
+        one_window = self._curriculum.one_window
         if windows > 1 or kind < one_window:
             context = statements.audio_context(rng, windows=windows)
         elif kind < one_window + 0.08:
@@ -388,81 +397,3 @@ def pad(rows: list[list[dict[str, list[int]]]], pad_id: int) -> dict[str, torch.
             [[1] * len(row["input_ids"]) + [0] * (width - len(row["input_ids"])) for row in batch]
         ),
     }
-
-
-GATE_PARTS = ("audio block", "several windows", "text")
-
-
-@torch.no_grad()
-def gate(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, *, questions: int, seed: int = 99
-) -> dict[str, Any]:
-    """Asks held-out wordings about facts stated in blocks and in held-out English; counts exactly right answers.
-
-    An answer counts where every one of its tokens is the most probable one, so that greedy decoding gives that answer.
-
-    Returns:
-        {"parts": {part: share right}, "intents": {intent: share right}, "wrong": examples}, shares in [0, 1].
-    """
-    rng = random.Random(seed)
-    ids = {token: token_id(tokenizer, token) for token in SPECIAL_TOKENS}
-    rows, described = [], []
-    for index in range(questions):
-        part = GATE_PARTS[index % len(GATE_PARTS)]
-        if part == "text":
-            context = statements.text_context(rng, held_out=True)
-        else:
-            context = statements.audio_context(rng, windows=1 if part == "audio block" else rng.choice((2, 3, 5)))
-        turn = dialogue.random_turn(rng, context.known[0], held_out=True)
-        asked = tokenizer.encode(context.text + turn.question, add_special_tokens=False)
-        prompt = [ids["<|user|>"], *asked, ids["<|end|>"], ids["<|assistant|>"]]
-        answer = [*tokenizer.encode(turn.answer, add_special_tokens=False), ids["<|end|>"]]
-        rows.append({"input_ids": prompt + answer, "labels": [IGNORE_INDEX] * len(prompt) + answer})
-        described.append((part, context.text, turn))
-    right = [False] * len(rows)
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]["input_ids"]))
-    was_training = model.training
-    model.eval()
-    for start in range(0, len(order), 32):
-        chosen = order[start : start + 32]
-        batch = pad([[rows[i] for i in chosen]], ids["<|pad|>"])
-        guesses = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, :-1].argmax(-1)
-        labels = batch["labels"][:, 1:]
-        exact = ((guesses == labels) | (labels == IGNORE_INDEX)).all(dim=1)
-        for i, good in zip(chosen, exact.tolist(), strict=True):
-            right[i] = bool(good)
-    model.train(was_training)
-
-    def share(keys: list[str]) -> dict[str, float]:
-        return {
-            key: sum(r for r, k in zip(right, keys, strict=True) if k == key) / keys.count(key)
-            for key in dict.fromkeys(keys)
-        }
-
-    wrong = [f"{c}{t.question} -> {t.answer}" for r, (_, c, t) in zip(right, described, strict=True) if not r]
-    return {
-        "questions": len(rows),
-        "parts": share([part for part, _, _ in described]),
-        "intents": share([turn.intent for _, _, turn in described]),
-        "wrong": wrong[:20],
-    }
-
-
-class GateReading(TrainerCallback):
-    """Reads a short gate whenever a checkpoint is written, and prints it."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
-        self._tokenizer = tokenizer
-
-    def on_save(
-        self,
-        args: TrainingArguments,  # noqa: ARG002
-        state: TrainerState,
-        control: TrainerControl,
-        **parts: Any,
-    ) -> TrainerControl:
-        """Prints shares right by part and by intent."""
-        reading = gate(parts["model"], self._tokenizer, questions=450)
-        rounded = {k: {n: round(v, 3) for n, v in reading[k].items()} for k in ("parts", "intents")}
-        print(f"gate at step {state.global_step}: {json.dumps(rounded)}", flush=True)
-        return control

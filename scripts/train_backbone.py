@@ -18,7 +18,8 @@ from jsonargparse import auto_cli
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mllm.instruct_data import backbone_text
-from mllm.instruct_data.backbone_text import GATE_PASS, Conversations, GateReading, TextConfig
+from mllm.instruct_data.backbone_gate import GATE_PASS, GateReading, gate
+from mllm.instruct_data.backbone_text import Conversations, TextConfig
 from mllm.train.backbone import BackboneConfig, train
 
 
@@ -56,7 +57,7 @@ def run(train_settings: BackboneConfig, text: TextConfig = TextConfig(), gate_qu
     )
     final = train_settings.output / "final"
     stored = LlamaForCausalLM.from_pretrained(final, dtype=torch.float32)
-    reading = backbone_text.gate(stored, tokenizer, questions=gate_questions)
+    reading = gate(stored, tokenizer, questions=gate_questions)
     (final / "gate.json").write_text(json.dumps(reading, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(reading["parts"], indent=1))
     return 0 if min(reading["parts"].values()) >= GATE_PASS else 1

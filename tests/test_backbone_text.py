@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mllm import facts, messages
 from mllm.errors import ConfigError
-from mllm.instruct_data import backbone_text, blocks, dialogue
+from mllm.instruct_data import backbone_gate, backbone_text, blocks, dialogue
 from mllm.instruct_data.backbone_text import Conversations, TextConfig, token_id
 from mllm.prompt import IGNORE_INDEX, Markers, build_prompt
 from mllm.train.backbone import BackboneConfig, train
@@ -130,6 +130,30 @@ def test_block_words_start_beside_the_text_that_says_the_same(tokenizer: PreTrai
         assert int((digits @ word).argmax()) == int(digit)
 
 
+def test_meters_are_told_apart_and_their_words_drawn_near(tokenizer: PreTrainedTokenizerFast) -> None:
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer), hidden_size=32, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
+        )
+    )
+    embeddings = model.model.embed_tokens.weight.detach()
+    meters = torch.tensor([token_id(tokenizer, name) for name in facts.METERS])
+    words = torch.tensor([token_id(tokenizer, f"<|meter:{name}|>") for name in facts.METERS])
+
+    def distances() -> tuple[float, float]:
+        """Mean distance between meters, and from each to its word less that to the words of the others."""
+        own = torch.cdist(embeddings[meters], embeddings[words])
+        others = (own.sum() - own.diagonal().sum()) / (own.numel() - len(own))
+        return float(torch.pdist(embeddings[meters]).mean()), float(own.diagonal().mean() - others)
+
+    before, (apart, near) = embeddings.clone(), distances()
+    backbone_text.tell_meters_apart(model, tokenizer)
+    changed = torch.nonzero((embeddings != before).any(1)).flatten().tolist()
+    assert sorted(changed) == sorted([*meters.tolist(), *words.tolist()])
+    assert distances()[0] == pytest.approx(1.6 * apart)
+    assert distances()[1] < near
+
+
 def test_a_backbone_that_has_learnt_nothing_fails_the_gate(tokenizer: PreTrainedTokenizerFast) -> None:
     torch.manual_seed(0)
     model = LlamaForCausalLM(
@@ -137,8 +161,8 @@ def test_a_backbone_that_has_learnt_nothing_fails_the_gate(tokenizer: PreTrained
             vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
         )
     )
-    reading = backbone_text.gate(model, tokenizer, questions=30)
-    assert set(reading["parts"]) == set(backbone_text.GATE_PARTS)
+    reading = backbone_gate.gate(model, tokenizer, questions=30)
+    assert set(reading["parts"]) == set(backbone_gate.GATE_PARTS)
     assert max(reading["parts"].values()) < 0.2
     assert reading["wrong"]
 

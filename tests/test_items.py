@@ -19,7 +19,7 @@ from mllm.configuration import MusicLLMConfig
 from mllm.errors import CatalogueError, CheckpointError, ConfigError, ItemError, MessageError, PromptError
 from mllm.items import Catalogue, ItemSpace, open_for
 from mllm.listener import Listener
-from tests.tiny_checkpoint import ITEM_SPACE, write_catalogue, write_checkpoint, write_music
+from tests.tiny_checkpoint import ITEM_SPACE, item, user, write_catalogue, write_checkpoint, write_music
 
 LENGTH = 10
 
@@ -42,15 +42,6 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def listener(directory: Path, catalogue: Path) -> Listener:
     return Listener.load(directory, catalogue=catalogue)
-
-
-def user(*content: Any) -> list[Any]:
-    parts = [{"type": "text", "text": part} if isinstance(part, str) else part for part in content]
-    return [{"role": "user", "content": parts}]
-
-
-def item(number: int) -> dict[str, Any]:
-    return {"type": "item", "item": f"song-{number}"}
 
 
 def conversations(music: Path) -> list[Any]:

@@ -25,7 +25,7 @@ from mllm.listener import Listener
 from mllm.messages import Audio, parse
 from mllm.prompt import build_prompt
 from mllm.serve_settings import ServeSettings
-from tests.tiny_checkpoint import RATE_HZ, write_catalogue, write_checkpoint, write_music
+from tests.tiny_checkpoint import RATE_HZ, item, user, write_catalogue, write_checkpoint, write_music
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed (make install-serve)"),
@@ -126,15 +126,6 @@ def said_by_transformers(listener: Listener, conversation: Any) -> Said:
 def assert_same(found: Said, expected: Said) -> None:
     assert found.ids == expected.ids
     assert found.log_probabilities == pytest.approx(expected.log_probabilities, abs=BOUND, rel=0)
-
-
-def user(*content: Any) -> list[Any]:
-    parts = [{"type": "text", "text": part} if isinstance(part, str) else part for part in content]
-    return [{"role": "user", "content": parts}]
-
-
-def item(number: int) -> dict[str, Any]:
-    return {"type": "item", "item": f"song-{number}"}
 
 
 def file(path: Path, **bounds: float) -> dict[str, Any]:

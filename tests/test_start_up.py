@@ -11,7 +11,7 @@ _SCRIPT = """
 import json, sys
 from mllm.commands import _shared
 listener = _shared.open_listener(None, seed=0)
-seen = {"left out": [name for name in ("torch._dynamo", "sklearn", "scipy", "pandas") if name in sys.modules]}
+seen = {"imported": [name for name in ("torch._dynamo", "sklearn", "scipy", "pandas") if name in sys.modules]}
 import torch
 from transformers import BertConfig, masking_utils, models
 with masking_utils.TransformGetItemToIndex():
@@ -32,7 +32,7 @@ def _run(script: str) -> Any:
 
 def test_what_a_command_leaves_out_is_there_for_others() -> None:
     assert _run(_SCRIPT) == {
-        "left out": [],
+        "imported": [],
         "compiled": [2.0, 2.0],
         "hidden size": 768,
         "family": "BertConfig",
@@ -41,7 +41,6 @@ def test_what_a_command_leaves_out_is_there_for_others() -> None:
 
 
 def test_where_transformers_is_there_already_nothing_is_left_out() -> None:
-    script = "import transformers.models.auto.modeling_auto, sys\n" + _SCRIPT.replace('"torch._dynamo", ', "")
-    seen = _run(script.replace('("sklearn", "scipy", "pandas")', '("transformers",)'))
-    assert seen["left out"] == ["transformers"]
+    seen = _run(f"import transformers.models.auto.modeling_auto\n{_SCRIPT}")
+    assert {"torch._dynamo", "scipy"} <= set(seen["imported"])
     assert seen["compiled"] == [2.0, 2.0]

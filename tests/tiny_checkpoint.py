@@ -91,6 +91,17 @@ def write_catalogue(directory: Path) -> Path:
     return directory
 
 
+def item(number: int) -> dict[str, Any]:
+    """A part of a message that names an item of `write_catalogue`."""
+    return {"type": "item", "item": f"song-{number}"}
+
+
+def user(*content: str | dict[str, Any]) -> list[Any]:
+    """A conversation of one message, whose parts are texts and others."""
+    parts = [{"type": "text", "text": part} if isinstance(part, str) else part for part in content]
+    return [{"role": "user", "content": parts}]
+
+
 def tone(seconds: float, pitch_hz: float, level: float = 0.3) -> npt.NDArray[np.float32]:
     """Mono samples at `RATE_HZ`."""
     time = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
