@@ -44,7 +44,7 @@ def test_it_becomes_vllms_server(
     with pytest.raises(Replaced):
         cli.main(["serve", str(model), "--port", "8123", "--", "--max-num-seqs", "4"])
     program, words, environment = started
-    assert (program, words[:3]) == (sys.executable, [sys.executable, "-m", "vllm.entrypoints.openai.api_server"])
+    assert (program, words[:3]) == (sys.executable, [sys.executable, "-m", "mllm.serve.vllm_server"])
     options = dict(itertools.pairwise(words))
     assert options["--model"] == str(model)
     assert options["--served-model-name"] == "mllm"
@@ -53,6 +53,51 @@ def test_it_becomes_vllms_server(
     assert environment["VLLM_NO_USAGE_STATS"] == "1"
     assert {"mllm", "mllm_http"} <= set(environment["VLLM_PLUGINS"].split(","))
     assert ServeSettings.from_environment(environment) == ServeSettings()
+
+
+ONE_PROCESS = ["--distributed-executor-backend", "vllm.v1.executor.uniproc_executor.UniProcExecutor"]
+
+
+def test_on_a_cpu_the_model_runs_in_the_process_that_schedules(
+    started: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with pytest.raises(Replaced):
+        cli.main(["serve"])
+    _, words, environment = started
+    assert words[-2:] == ONE_PROCESS
+    assert environment["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
+    assert 1 <= int(environment["OMP_NUM_THREADS"]) <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["-tp", "2"], ["--tensor-parallel-size=2"], ["-dp", "2"], ["--distributed-executor-backend", "mp"]],
+)
+def test_who_asks_vllm_for_several_processes_gets_them(started: list[Any], options: list[str]) -> None:
+    with pytest.raises(Replaced):
+        cli.main(["serve", "--", *options])
+    _, words, environment = started
+    assert words[-len(options) :] == options
+    assert ONE_PROCESS[1] not in words
+    assert "VLLM_CPU_OMP_THREADS_BIND" not in environment
+
+
+def test_who_binds_threads_to_cores_gets_vllms_own_processes(
+    started: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "0-3")
+    with pytest.raises(Replaced):
+        cli.main(["serve"])
+    _, words, environment = started
+    assert ONE_PROCESS[1] not in words
+    assert environment["VLLM_CPU_OMP_THREADS_BIND"] == "0-3"
+
+
+def test_where_there_are_loras_those_of_adapters_are_applied_too(started: list[Any]) -> None:
+    with pytest.raises(Replaced):
+        cli.main(["serve", "--", "--enable-lora", "--lora-modules", "one=somewhere"])
+    assert "--enable-tower-connector-lora" in started[1]
 
 
 def test_limits_and_hosts_reach_the_server(started: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ are those of the model for transformers (`mllm.hearing`), in float32; the backbo
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from mllm import contract
 from mllm.configuration import MusicLLMConfig
 from mllm.hearing import Hearing
 from mllm.modeling import WEIGHTS_NAME
+from mllm.serve.vllm_adapter_lora import AdapterLoras
 from mllm.serve.vllm_inputs import MusicLLMDummyInputs, MusicLLMInputs, MusicLLMProcessingInfo
 from mllm.strict_io import fill
 
@@ -38,8 +39,12 @@ _FROM_BACKBONE = "backbone/"
 
 @MULTIMODAL_REGISTRY.register_processor(MusicLLMInputs, info=MusicLLMProcessingInfo, dummy_inputs=MusicLLMDummyInputs)
 class MusicLLMForConditionalGeneration(Hearing, nn.Module, SupportsMultiModal, SupportsPP, SupportsLoRA):
-    """A causal language model that hears, for vLLM; a request may ask for a LoRA of the backbone."""
+    """A causal language model that hears, for vLLM; a request may ask for a LoRA of the backbone and of the adapters.
 
+    The latter are applied where vLLM runs with `--enable-tower-connector-lora`, and else refused.
+    """
+
+    supports_tower_connector_lora = True
     reserved_token_ids: Tensor
 
     @classmethod
@@ -54,6 +59,10 @@ class MusicLLMForConditionalGeneration(Hearing, nn.Module, SupportsMultiModal, S
         self._checkpoint = contract.find_checkpoint(model_config.model, revision=model_config.revision)
         with set_default_torch_dtype(torch.float32):
             self.build_hearing(self.config)
+        loras = vllm_config.lora_config
+        self._loras: AdapterLoras | None = None
+        if loras is not None and loras.enable_tower_connector_lora:
+            self._loras = AdapterLoras([self.audio_adapter, self.item_adapter])
         with self._mark_language_model(vllm_config):  # type: ignore[operator]  # of vLLM, which mypy does not see
             self.language_model = init_vllm_registered_model(
                 vllm_config=vllm_config,
@@ -65,10 +74,30 @@ class MusicLLMForConditionalGeneration(Hearing, nn.Module, SupportsMultiModal, S
         self.register_buffer("reserved_token_ids", reserved, persistent=False)
 
     def get_mm_mapping(self) -> MultiModelKeys:
-        """Which parts are what: a LoRA is applied to the language model alone, and refused if it names another part."""
+        """Which parts are what. A LoRA that names layers of the encoder is refused."""
         return MultiModelKeys.from_string_field(
             language_model="language_model", connector=["audio_adapter", "item_adapter"], tower_model="audio_encoder"
         )
+
+    def get_mm_lora_token_counts(
+        self,
+        *,
+        modality: str,  # noqa: ARG002
+        mm_kwargs: Any,
+        num_mm_embeds: int,
+    ) -> tuple[int, int]:
+        """How long the encoder's and the adapter's entries are in the mapping from places to LoRAs: 1 each.
+
+        Args:
+            modality: of the recording or item.
+            mm_kwargs: its inputs; None where vLLM asks how much room it has to keep.
+            num_mm_embeds: its soft tokens.
+        """
+        if mm_kwargs is None:
+            return num_mm_embeds, num_mm_embeds
+        assert self._loras is not None
+        self._loras.starts_anew()
+        return 1, 1
 
     def embed_multimodal(
         self,
@@ -86,13 +115,27 @@ class MusicLLMForConditionalGeneration(Hearing, nn.Module, SupportsMultiModal, S
             others: nothing.
         """
         assert not others, f"unknown inputs {sorted(others)}"
-        items = [] if item_features is None else self.item_tokens(list(item_features))
+        found: list[Tensor] = []
         if audio_embeds is not None:
-            return [*audio_embeds, *items]
-        recordings = audio_waveforms if audio_waveforms is not None else []
+            found += self._read(audio_embeds, list)
+        if audio_waveforms is not None:
+            found += self._read(audio_waveforms, self._tokens_of_recordings)
+        if item_features is not None:
+            found += self._read(item_features, self.item_tokens)
+        return found
+
+    def _read(self, inputs: Sequence[Any], tokens_of: Callable[[list[Any]], Sequence[Tensor]]) -> Sequence[Tensor]:
+        """Soft tokens of recordings or items, each with the adapters' LoRA of its request, if there may be any."""
+        if self._loras is None:
+            return tokens_of(list(inputs))
+        manager = getattr(self, "lora_manager", None)  # which vLLM gives the model once there can be LoRAs
+        told = None if manager is None else manager.punica_wrapper_mapping.get("audio_adapter")
+        return self._loras.read(told, inputs, tokens_of)
+
+    def _tokens_of_recordings(self, recordings: list[Float[Tensor, "windows samples"]]) -> list[Tensor]:
         windows = [window for recording in recordings for window in recording]
         tokens = iter(self.soft_tokens(self.encode_audio(windows)))
-        return [*(torch.cat([next(tokens) for _ in recording]) for recording in recordings), *items]
+        return [torch.cat([next(tokens) for _ in recording]) for recording in recordings]
 
     def forward(
         self,
