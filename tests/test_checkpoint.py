@@ -14,7 +14,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mllm import checkpoint, registry
+from mllm import checkpoint, contract, registry
 from mllm.errors import CheckpointError
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.processing import MusicLLMProcessor
@@ -345,3 +345,14 @@ def test_a_part_that_is_no_language_model_is_refused(markers: Markers, tmp_path:
 
 def test_the_reference_checkpoint_lies_in_the_package() -> None:
     assert checkpoint.reference_directory() == Path(str(checkpoint.__file__)).parent / "reference"
+
+
+def test_settings_of_a_quantisation_that_its_library_fills_in_are_no_difference(tmp_path: Path) -> None:
+    scheme = {"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"num_bits": 8}}}}
+    filled = {**scheme, "config_groups": {"group_0": {"weights": {"num_bits": 8, "observer": None}}}}
+    four_bits = {**scheme, "config_groups": {"group_0": {"weights": {"num_bits": 4}}}}
+    stored = LlamaConfig(quantization_config=scheme)
+    contract.check_text_config(LlamaConfig(quantization_config=filled), stored, tmp_path)
+    for other in (LlamaConfig(quantization_config=four_bits), LlamaConfig()):
+        with pytest.raises(CheckpointError, match=r"text_config differs .* quantization_config"):
+            contract.check_text_config(other, stored, tmp_path)
