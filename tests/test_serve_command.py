@@ -94,6 +94,26 @@ def test_who_binds_threads_to_cores_gets_vllms_own_processes(
     assert environment["VLLM_CPU_OMP_THREADS_BIND"] == "0-3"
 
 
+def test_on_a_cpu_the_cache_has_room_for_32_long_requests_unless_told_otherwise(
+    started: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Replaced):
+        cli.main(["serve"])
+    options = dict(itertools.pairwise(started[1]))
+    of_token = 2 * 4 * 128 * 4  # keys and values, layers, width, bytes
+    assert int(options["--kv-cache-memory-bytes"]) == 32 * 2048 * of_token
+    started.clear()
+    with pytest.raises(Replaced):
+        cli.main(["serve", "--", "--kv-cache-memory-bytes=1G"])
+    assert [word for word in started[1] if "cache" in word] == ["--kv-cache-memory-bytes=1G"]
+    started.clear()
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "2")
+    with pytest.raises(Replaced):
+        cli.main(["serve"])
+    assert not [word for word in started[1] if "cache" in word]
+    assert started[2]["VLLM_CPU_KVCACHE_SPACE"] == "2"
+
+
 def test_where_there_are_loras_those_of_adapters_are_applied_too(started: list[Any]) -> None:
     with pytest.raises(Replaced):
         cli.main(["serve", "--", "--enable-lora", "--lora-modules", "one=somewhere"])

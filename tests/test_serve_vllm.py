@@ -433,6 +433,7 @@ def test_loras_of_the_adapters_are_applied_to_the_requests_that_ask_for_them(
 
 
 @pytest.mark.skipif(not importlib.metadata.entry_points(group="vllm.general_plugins", name="mllm"), reason="no plug-in")
+@pytest.mark.timeout(600)
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="two processes need two cores")
 def test_a_backbone_split_over_two_processes_says_the_same(
     directory: Path, music: Path, monkeypatch: pytest.MonkeyPatch

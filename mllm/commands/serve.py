@@ -14,6 +14,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import PositiveFloat, PositiveInt, restricted_number_type
@@ -21,6 +22,11 @@ from jsonargparse.typing import PositiveFloat, PositiveInt, restricted_number_ty
 from mllm.commands import _shared
 from mllm.errors import ConfigError
 from mllm.serve_settings import ServeSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+    from mllm.configuration import MusicLLMConfig
 
 SUMMARY = "answer over HTTP, through vLLM's OpenAI-compatible server"
 USAGE = "[MODEL | --model DIR] [--port N] [--host ADDRESS] [options] [-- OPTIONS OF VLLM]"
@@ -33,13 +39,16 @@ PLUGINS = ("mllm", "mllm_http")
 KEYS = "mllm.serve.http_keys.ApiKeys"
 ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_CPU_KVCACHE_SPACE": "1",
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": "1048576",
 }
-"""Unless set otherwise: nothing is reported to anybody; on a CPU the cache takes 1 GiB instead of nearly all memory;
-what a request holds of recordings goes back to the system when it is answered, instead of staying with glibc."""
+"""Unless set otherwise: nothing is reported to anybody; what a request holds of recordings goes back to the system when
+it is answered, instead of staying with glibc."""
 
+CACHE_SPACE = ("VLLM_CPU_KVCACHE_SPACE", "--kv-cache-memory-bytes")
+"""A variable and an option that say how much memory the cache of keys and values takes on a CPU."""
+CACHED_REQUESTS = 32
+MOST_CACHED_BYTES = 2**30
 EXECUTOR = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 """On a CPU the model runs in the process that schedules. vLLM would start one more process for it, which imports all
 libraries once more, so as to bind each thread to a core: on two cores, 12 s until the server is ready."""
@@ -121,7 +130,7 @@ def run(options: Namespace) -> int:
         raise ConfigError(f"{' and '.join(map(repr, models))} were given; expected one checkpoint: mllm serve [MODEL]")
     model = models[0] if models else None
     settings = _settings(options)
-    directory = _checkpoint(model, settings.catalog)
+    directory, config = _checkpoint(model, settings.catalog)
     words = ["--model", directory, "--served-model-name", MODEL_NAME, directory]
     words += ["--host", options.host, "--port", str(options.port)]
     words += ["--limit-mm-per-prompt", _limits(settings), "--middleware", KEYS]
@@ -130,6 +139,8 @@ def run(options: Namespace) -> int:
     environment = {**ENVIRONMENT, **os.environ}
     if _is_for_cpu():
         words += ["--dtype", "float32", "--enforce-eager"]
+        if CACHE_SPACE[0] not in environment and not any(word.startswith(CACHE_SPACE[1]) for word in others):
+            words += [CACHE_SPACE[1], str(_cache_bytes(config.text_config))]
         if BINDING not in environment and not any(map(_SPREADING.fullmatch, others)):
             words += ["--distributed-executor-backend", EXECUTOR]
             threads = max(1, len(os.sched_getaffinity(0)) - 1)
@@ -172,8 +183,21 @@ def _plugins() -> str:
     return ",".join(dict.fromkeys([*PLUGINS, *(found if named is None else named.split(","))]))
 
 
-def _checkpoint(model: str | None, catalogue: str | None) -> str:
-    """The directory of a checkpoint, or its name on the hub, once its settings and the catalogue can be read."""
+def _cache_bytes(backbone: PreTrainedConfig) -> int:
+    """Room for the keys and values of 32 requests as long as they may be, in float32, but at most 1 GiB.
+
+    vLLM would take nearly all memory; what it takes it comes to use by and by, however few requests there are at once.
+    """
+    heads = backbone.num_attention_heads
+    width = (getattr(backbone, "head_dim", None) or backbone.hidden_size // heads) * (
+        getattr(backbone, "num_key_value_heads", None) or heads
+    )
+    of_token = 2 * backbone.num_hidden_layers * width * 4
+    return int(min(MOST_CACHED_BYTES, CACHED_REQUESTS * backbone.max_position_embeddings * of_token))
+
+
+def _checkpoint(model: str | None, catalogue: str | None) -> tuple[str, MusicLLMConfig]:
+    """The directory of a checkpoint, or its name on the hub, and its settings; the catalogue can be read, too."""
     _shared.quiet_libraries()
     with _shared.progress("looking for the model"):
         from mllm import contract
@@ -184,7 +208,7 @@ def _checkpoint(model: str | None, catalogue: str | None) -> str:
         config = contract.read_config(contract.find_checkpoint(found))
         if catalogue is not None:
             open_for(config.space_of_items, catalogue)
-    return str(found)
+    return str(found), config
 
 
 def _is_installed() -> bool:
