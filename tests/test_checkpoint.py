@@ -351,8 +351,10 @@ def test_settings_of_a_quantisation_that_its_library_fills_in_are_no_difference(
     scheme = {"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"num_bits": 8}}}}
     filled = {**scheme, "config_groups": {"group_0": {"weights": {"num_bits": 8, "observer": None}}}}
     four_bits = {**scheme, "config_groups": {"group_0": {"weights": {"num_bits": 4}}}}
-    stored = LlamaConfig(quantization_config=scheme)
-    contract.check_text_config(LlamaConfig(quantization_config=filled), stored, tmp_path)
-    for other in (LlamaConfig(quantization_config=four_bits), LlamaConfig()):
+    stored, agreeing, another = (
+        LlamaConfig.from_dict({"quantization_config": one}) for one in (scheme, filled, four_bits)
+    )
+    contract.check_text_config(agreeing, stored, tmp_path)
+    for other in (another, LlamaConfig()):
         with pytest.raises(CheckpointError, match=r"text_config differs .* quantization_config"):
             contract.check_text_config(other, stored, tmp_path)
