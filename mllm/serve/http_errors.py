@@ -87,6 +87,8 @@ async def tell_validation_error(request: Request, error: Exception) -> JSONRespo
     """Handler of bodies that do not fit the model of a route: the first thing that is wrong, without its value."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if not isinstance(first, Mapping):  # vLLM's own of a body that is not called JSON is a sentence
+        return error_response(HTTPStatus.BAD_REQUEST, str(first))
     place = ".".join(str(step) for step in first["loc"][1:] if isinstance(step, int) or step.isidentifier())
     what = f"{first['msg'][0].lower()}{first['msg'][1:]}"
     if first["type"] == "json_invalid":

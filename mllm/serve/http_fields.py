@@ -1,21 +1,22 @@
 """Unknown fields of a JSON body, refused by routes that would pass over them, as vLLM's do.
 
 In: an app with such routes. Out: the same routes, which answer 400 and name what was probably meant. What is known, the
-model of a route's body declares; the body is read and parsed once, for the check and the route together.
+model of a route's body declares.
 """
 
 from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from mllm.serve.http_checks import Check, check_before
 from mllm.serve.http_errors import RequestError
 
 MOST_NAMED = 3
@@ -33,13 +34,7 @@ def refuse_unknown_fields(app: FastAPI, paths: Collection[str], *, passed_over: 
         paths: of the routes that are meant, where the app has them.
         passed_over: further fields that are let through, though nothing is made of them.
     """
-    routes = app.router.routes
-    for place, route in enumerate(list(routes)):
-        if isinstance(route, APIRoute) and route.path in paths:
-            app.include_router(
-                APIRouter(routes=[route]), dependencies=[Depends(_check(_known(route) | set(passed_over)))]
-            )
-            routes[place] = routes.pop()
+    check_before(app, lambda route: route.path in paths, lambda route: _check(_known(route) | set(passed_over)))
 
 
 def unknown_fields(content: Any, known: Collection[str]) -> list[str]:
@@ -82,12 +77,8 @@ def _known(route: APIRoute) -> frozenset[str]:
     return frozenset(name for own, field in fields for name in (own, field.alias) if name is not None)
 
 
-def _check(known: Collection[str]) -> Callable[[Request], Awaitable[None]]:
-    async def check(request: Request) -> None:
-        try:
-            content = await request.json()  # kept by the request, whose body the route has had parsed already
-        except (ValueError, RecursionError):
-            return  # the route itself tells what is wrong with it
+def _check(known: Collection[str]) -> Check:
+    def check(request: Request, content: Any) -> None:  # noqa: ARG001 (as it is called)
         if unknown := unknown_fields(content, known):
             raise RequestError(HTTPStatus.BAD_REQUEST, sentence(unknown, known), param=unknown[0][:LONGEST_NAME])
 

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from vllm import SamplingParams
-from vllm.exceptions import VLLMValidationError
+from vllm.exceptions import GenerationError, VLLMValidationError
 from vllm.renderers import ChatParams
 from vllm.renderers.params import TokenizeParams
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
@@ -33,9 +33,11 @@ from mllm.serve import heard
 from mllm.serve.decode_pool import DecodePool
 from mllm.serve.fetch import Fetcher
 from mllm.serve.http_app import add_routes, tell_errors
+from mllm.serve.http_checks import check_before, leave_out
 from mllm.serve.http_connections import close_silent
 from mllm.serve.http_errors import error_response
 from mllm.serve.http_fields import refuse_unknown_fields
+from mllm.serve.http_values import refuse_bad_values, restricts_the_answer
 from mllm.serve.vllm_errors import RefusedError
 from mllm.serve_settings import ServeSettings
 from mllm.speech import answer_of
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
 
 STRICT_PATHS = ("/v1/chat/completions", "/v1/completions")
 """Routes of vLLM that pass over fields they do not know, and here refuse them."""
+LEFT_OUT = ("/v1/systemone", "/scale_elastic_ep", "/is_scaling_elastic_ep")
+"""Routes of vLLM that our models cannot answer, and those with which any client could start and stop engines."""
 
 
 class MusicEndpoints:
@@ -72,6 +76,8 @@ class MusicEndpoints:
     def attach_router(self, app: FastAPI) -> None:
         """Add routes, limits and the telling of errors; the model is not there yet."""
         self._app = app
+        leave_out(app, LEFT_OUT)
+        check_before(app, lambda route: "POST" in route.methods, lambda _: _check_values)
         refuse_unknown_fields(app, STRICT_PATHS, passed_over=_known_to_openai())
         add_routes(app, self._the_speaker, self._fetcher, self._settings)
 
@@ -83,6 +89,7 @@ class MusicEndpoints:
         # vLLM has set handlers of its own by now, and had everything put together.
         tell_errors(self._app)
         self._app.add_exception_handler(VLLMValidationError, _tell_vllm_validation)
+        self._app.add_exception_handler(GenerationError, _tell_broken_off)
         self._app.add_exception_handler(ValidationError, _tell_malformed_part)
         self._app.middleware_stack = self._app.build_middleware_stack()
         names = [model.name for model in state.openai_serving_models.base_model_paths]
@@ -103,6 +110,11 @@ def _known_to_openai() -> frozenset[str]:
     """The fields of OpenAI's own chats and completions; clients send some of them, such as `store`, unasked."""
     classes = (of_chats.CompletionCreateParamsBase, of_completions.CompletionCreateParamsBase)
     return frozenset(name for one in classes for name in one.__annotations__)
+
+
+def _check_values(request: Request, content: Any) -> None:
+    refuse_bad_values(content)
+    request.state.is_restricted = restricts_the_answer(content)
 
 
 class VllmSpeaker:
@@ -186,6 +198,22 @@ async def _tell_vllm_validation(request: Request, error: Exception) -> Response:
     if isinstance(error, RefusedError):
         return error_response(error.http_status, error.message, param=error.parameter)
     return error_response(HTTPStatus.BAD_REQUEST, str(error.args[0]), param=error.parameter)
+
+
+async def _tell_broken_off(request: Request, error: Exception) -> Response:
+    """An answer that the engine broke off, saying no more than that.
+
+    It does so where a grammar admits nothing more: it never ends (`{"$ref": "#"}`), other fields forbid what it asks
+    for, or the library that compiles grammars fails. That is the request's fault; else it is the server's.
+    """
+    assert isinstance(error, GenerationError)
+    if error.status_code != HTTPStatus.INTERNAL_SERVER_ERROR or not getattr(request.state, "is_restricted", False):
+        return error_response(error.status_code, str(error))
+    message = (
+        "no answer can be given in the form that was asked for (schema, pattern or grammar, with the tokens allowed); "
+        "ask for a simpler form"
+    )
+    return error_response(HTTPStatus.BAD_REQUEST, message)
 
 
 async def _tell_malformed_part(request: Request, error: Exception) -> Response:  # noqa: ARG001
