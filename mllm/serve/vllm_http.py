@@ -37,6 +37,7 @@ from mllm.serve.http_checks import check_before, leave_out
 from mllm.serve.http_connections import close_silent
 from mllm.serve.http_errors import error_response
 from mllm.serve.http_fields import refuse_unknown_fields
+from mllm.serve.http_streams import Handler, StreamErrors
 from mllm.serve.http_values import refuse_bad_values, restricts_the_answer
 from mllm.serve.vllm_errors import RefusedError
 from mllm.serve_settings import ServeSettings
@@ -79,6 +80,7 @@ class MusicEndpoints:
         leave_out(app, LEFT_OUT)
         check_before(app, lambda route: "POST" in route.methods, lambda _: _check_values)
         refuse_unknown_fields(app, STRICT_PATHS, passed_over=_known_to_openai())
+        app.add_middleware(StreamErrors, handlers=_HANDLERS)
         add_routes(app, self._the_speaker, self._fetcher, self._settings)
 
     async def init_state(self, engine_client: Any, state: State, args: Namespace) -> None:  # noqa: ARG002
@@ -88,8 +90,8 @@ class MusicEndpoints:
         assert self._app is not None, "vLLM calls attach_router first"
         # vLLM has set handlers of its own by now, and had everything put together.
         tell_errors(self._app)
-        self._app.add_exception_handler(VLLMValidationError, _tell_vllm_validation)
-        self._app.add_exception_handler(GenerationError, _tell_broken_off)
+        for kind, tell in _HANDLERS.items():
+            self._app.add_exception_handler(kind, tell)
         self._app.add_exception_handler(ValidationError, _tell_malformed_part)
         self._app.middleware_stack = self._app.build_middleware_stack()
         names = [model.name for model in state.openai_serving_models.base_model_paths]
@@ -221,3 +223,10 @@ async def _tell_malformed_part(request: Request, error: Exception) -> Response: 
     assert isinstance(error, ValidationError)
     message = "a part of a message is not understood; expected text, input_audio or audio_url, each with its own key"
     return error_response(HTTPStatus.BAD_REQUEST, message, param="messages")
+
+
+_HANDLERS: dict[type[Exception], Handler] = {
+    VLLMValidationError: _tell_vllm_validation,
+    GenerationError: _tell_broken_off,
+}
+"""What tells errors of vLLM, before an answer has begun and in the middle of a stream."""
