@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import collections
 import contextlib
 import importlib.metadata
 import importlib.util
+import json
 import os
 import signal
 import socket
@@ -30,6 +32,8 @@ from tests.tiny_checkpoint import RATE_HZ, tone, write_catalogue, write_checkpoi
 DEMO = Path(__file__).parents[1] / "mllm" / "data" / "demo.mp3"
 KEY = {"Authorization": "Bearer of tests"}
 SECONDS_TO_START = 400
+DOCUMENT_EXAMPLES = 6
+"""For each operation of the OpenAPI document, of each kind."""
 
 
 def has_plug_in() -> bool:
@@ -152,6 +156,130 @@ def test_bad_chats(server: str, tmp_path: Path) -> None:
     big = (b" " * 2**16 for _ in range(96))
     assert_is_error(httpx2.post(url, headers=headers, content=big), 413, "larger than 4 MiB")
     assert "G# minor" in chat(server, audio(DEMO), QUESTION).json()["choices"][0]["message"]["content"]
+
+
+HALF = "\ud800"
+"""Of a surrogate pair; JSON can write it, UTF-8 cannot."""
+ENDLESS = {"json": {"$ref": "#"}}
+FULL_OF_ITEMS = {"type": "array", "minItems": 10**9}
+BAD_VALUES: list[tuple[dict[str, Any], str]] = [
+    ({"top_k": 10**30}, "top_k: holds an integer of more than 64 bits"),
+    ({"structured_outputs": {"json": {"title": 10**30}}}, "structured_outputs: holds an integer of more than 64 bits"),
+    ({"stop": [HALF]}, "stop: holds text with half of a surrogate pair"),
+    ({"bad_words": [HALF]}, "bad_words: holds text with half of a surrogate pair"),
+    ({"request_id": HALF}, "request_id: holds text with half of a surrogate pair"),
+    ({"structured_outputs": {"json": FULL_OF_ITEMS}}, "more than 100000 items"),
+    ({"structured_outputs": {"json": json.dumps(FULL_OF_ITEMS)}}, "more than 100000 items"),
+    ({"structured_outputs": {"grammar": f"start: %json {json.dumps(FULL_OF_ITEMS)}"}}, "a grammar with %json"),
+    ({"structured_outputs": ENDLESS}, "no answer can be given in the form that was asked for"),
+    ({"structured_outputs": {"regex": "\\p{L}"}}, "no answer can be given in the form"),
+    ({"structured_outputs": {"grammar": "root ::= root"}}, "no answer can be given in the form"),
+    (
+        {"structured_outputs": {"json": {"type": "string", "pattern": "^a{1000}$"}}},
+        "no answer can be given in the form",
+    ),
+    ({"structured_outputs": {"choice": ["a"]}, "allowed_token_ids": [1]}, "no answer can be given in the form"),
+    ({"structured_outputs": {"choice": ["a"]}, "bad_words": ["a"]}, "no answer can be given in the form"),
+]
+"""What vLLM answers with status 500, or dies of."""
+
+
+@pytest.mark.parametrize(("fields", "said"), BAD_VALUES)
+def test_bad_values(server: str, fields: dict[str, Any], said: str) -> None:
+    asked = {"model": "mllm", "max_tokens": 20, **fields}
+    for path, question in (
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": [QUESTION]}]}),
+        ("/invocations", {"messages": [{"role": "user", "content": [QUESTION]}]}),
+        ("/v1/completions", {"prompt": "Hello."}),
+    ):
+        body = json.dumps({**asked, **question})
+        answer = httpx2.post(
+            server + path, headers={**KEY, "Content-Type": "application/json"}, content=body, timeout=120
+        )
+        assert_is_error(answer, 400, said)
+    assert httpx2.get(f"{server}/health").status_code == 200
+
+
+def test_forms_that_can_be_kept_to(server: str) -> None:
+    answer = chat(server, QUESTION, structured_outputs={"choice": ["a", "b"]})
+    assert answer.json()["choices"][0]["message"]["content"] in {"a", "b"}
+    asked = {"model": "mllm", "input": "Hello.", "max_output_tokens": 20, "structured_outputs": ENDLESS}
+    answer = httpx2.post(f"{server}/v1/responses", headers=KEY, json=asked, timeout=120)
+    assert_is_error(answer, 400, "no answer can be given in the form")
+    answer = httpx2.post(
+        f"{server}/v1/responses", headers=KEY, json={**asked, "structured_outputs": {"choice": ["a"]}}, timeout=120
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def test_streams_with_forms_that_are_not_understood(server: str) -> None:
+    form = {"json": {"type": "nope"}}
+    asked = {"model": "mllm", "input": "Hello.", "stream": True, "structured_outputs": form}
+    answer = httpx2.post(f"{server}/v1/responses", headers=KEY, json=asked, timeout=120)
+    event, data = answer.text.rstrip("\n").split("\n\n")[-1].split("\n")
+    assert event == "event: error"
+    error = json.loads(data.removeprefix("data: "))["error"]
+    assert error["code"] == 400
+    assert "Grammar error" in error["message"]
+
+
+def test_routes_of_vllm_that_are_left_out(server: str) -> None:
+    paths = httpx2.get(f"{server}/openapi.json", headers=KEY, timeout=60).json()["paths"]
+    assert {"/v1/chat/completions", "/v1/responses", "/v1/messages", "/tokenize", "/v1/captions"} <= set(paths)
+    for path in ("/v1/systemone", "/scale_elastic_ep", "/is_scaling_elastic_ep"):
+        assert path not in paths
+        assert_is_error(httpx2.post(server + path, headers=KEY, json={}), 404, f"there is nothing at {path}")
+
+
+def test_bodies_that_are_no_json_object(server: str) -> None:
+    url = f"{server}/invocations"
+    headers = {**KEY, "Content-Type": "application/json"}
+    assert_is_error(httpx2.post(url, headers=headers, content=b"[" * 100_000), 400, "nested too deeply")
+    deep = b'{"a":' * 3000 + b"1" + b"}" * 3000
+    assert_is_error(httpx2.post(url, headers=headers, content=deep), 400, "nested too deeply")
+    answer = httpx2.post(f"{server}/v1/chat/completions", headers={**KEY, "Content-Type": "text/plain"}, content=b"{}")
+    assert_is_error(answer, 400, "Only 'application/json' is allowed")
+
+
+def test_no_operation_of_the_document_fails(server: str) -> None:
+    """What schemathesis makes of the document; what is refused at once is mended where a body is to be right."""
+    schemathesis = pytest.importorskip("schemathesis")
+    hypothesis = pytest.importorskip("hypothesis")
+    from schemathesis.generation import GenerationMode
+
+    schema = schemathesis.openapi.from_url(f"{server}/openapi.json", headers=KEY)
+    known = {name for one in schema.raw_schema["components"]["schemas"].values() for name in one.get("properties", {})}
+    statuses: collections.Counter[int] = collections.Counter()
+
+    plain = {
+        "model": "mllm",
+        "messages": [{"role": "user", "content": "Hello."}],
+        "prompt": "Hello.",
+        "input": "Hello.",
+    }
+
+    def ask(case: Any) -> None:
+        if isinstance(case.body, dict) and case.meta.generation.mode is GenerationMode.POSITIVE:
+            case.body = {name: plain.get(name, value) for name, value in case.body.items() if name in known}
+        answer = case.call_and_validate(headers=KEY, timeout=60, checks=[schemathesis.checks.not_a_server_error])
+        statuses[answer.status_code] += 1
+
+    settings = hypothesis.settings(
+        max_examples=DOCUMENT_EXAMPLES,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        for mode in GenerationMode:
+            with contextlib.suppress(hypothesis.errors.Unsatisfiable):  # nothing can be wrong where nothing is sent
+                settings(hypothesis.given(operation.as_strategy(mode))(ask))()
+    assert statuses[200] > 20, statuses
+    assert statuses[400] > 100, statuses
+    assert chat(server, QUESTION).status_code == 200
 
 
 def test_unknown_fields_are_refused(server: str) -> None:
