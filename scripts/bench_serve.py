@@ -42,6 +42,7 @@ QUESTIONS = ("What is the key?", "How fast is it?", "Which instruments do you he
 START_SECONDS = 400.0
 REQUESTS = 32
 """Requests at once when tokens a second are measured."""
+RATE = "tokens a second: "
 SETTLED_SECONDS = 60.0
 """After so long a server under load has what it needs; from then on its memory must not grow."""
 
@@ -206,7 +207,8 @@ def measure_throughput() -> dict[str, float]:
         for side in ("transformers", "vllm"):
             words = [sys.executable, __file__, "--side", side, "--model", str(model)]
             done = subprocess.run(words, check=True, capture_output=True, text=True)  # noqa: S603 (our own command)
-            found[side] = float(done.stdout.strip().splitlines()[-1])
+            # vLLM's processes go on writing when the figure has been printed.
+            (found[side],) = (float(line.removeprefix(RATE)) for line in done.stdout.splitlines() if line.startswith(RATE))
     return {
         **{f"{side}_tokens_a_second": round(rate, 1) for side, rate in found.items()},
         "vllm_over_transformers": round(found["vllm"] / found["transformers"], 2),
@@ -326,7 +328,7 @@ def run(
         model: see `side`.
     """
     if side is not None and model is not None:
-        print(speak(side, model))
+        print(f"{RATE}{speak(side, model)}", flush=True)
         return 0
     wanted = ("start", "first_token", "clients", "throughput") if measures is None else tuple(measures)
     figures: dict[str, Any] = {"cores": os.cpu_count()}
