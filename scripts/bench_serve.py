@@ -208,7 +208,8 @@ def measure_throughput() -> dict[str, float]:
             words = [sys.executable, __file__, "--side", side, "--model", str(model)]
             done = subprocess.run(words, check=True, capture_output=True, text=True)  # noqa: S603 (our own command)
             # vLLM's processes go on writing when the figure has been printed.
-            (found[side],) = (float(line.removeprefix(RATE)) for line in done.stdout.splitlines() if line.startswith(RATE))
+            (said,) = (line for line in done.stdout.splitlines() if line.startswith(RATE))
+            found[side] = float(said.removeprefix(RATE))
     return {
         **{f"{side}_tokens_a_second": round(rate, 1) for side, rate in found.items()},
         "vllm_over_transformers": round(found["vllm"] / found["transformers"], 2),
