@@ -159,3 +159,37 @@ def train(
     module.to(torch.bfloat16)
     model.save_pretrained(final)
     tokenizer.save_pretrained(final)
+
+
+def average(directories: Sequence[Path], output: Path) -> None:
+    """The mean of the weights of backbones of equal sizes, as bfloat16 (a uniform soup, arXiv 2203.05482).
+
+    It is worth something only where all of them went on from the same weights.
+
+    Args:
+        directories: of the backbones, two or more.
+        output: directory of the mean, which gets no tokenizer.
+
+    Raises:
+        ConfigError: if there are fewer than two, or their tensors differ in name or shape.
+    """
+    if len(directories) < 2:
+        raise ConfigError(f"{len(directories)} backbones were given; a mean takes two or more")
+    mean, *others = [LlamaForCausalLM.from_pretrained(one, dtype=torch.float32) for one in directories]
+    weights = dict(mean.named_parameters())  # tied ones once
+    with torch.no_grad():
+        for directory, other in zip(directories[1:], others, strict=True):
+            found = dict(other.named_parameters())
+            shapes, wanted = ({name: one.shape for name, one in each.items()} for each in (found, weights))
+            if shapes != wanted:
+                differing = sorted(name for name in shapes.keys() | wanted if shapes.get(name) != wanted.get(name))
+                raise ConfigError(
+                    f"{directory} differs from {directories[0]} in {differing[:3]}; give backbones of one size"
+                )
+            for name, weight in weights.items():
+                weight.add_(found[name])
+        for weight in weights.values():
+            weight.div_(len(directories))
+    module: nn.Module = mean
+    module.to(torch.bfloat16)
+    mean.save_pretrained(output)
