@@ -44,7 +44,6 @@ ENVIRONMENT = {
 }
 """Unless set otherwise: nothing is reported to anybody; what a request holds of recordings goes back to the system when
 it is answered, instead of staying with glibc."""
-
 CACHE_SPACE = ("VLLM_CPU_KVCACHE_SPACE", "--kv-cache-memory-bytes")
 """A variable and an option that say how much memory the cache of keys and values takes on a CPU."""
 CACHED_REQUESTS = 32
@@ -138,13 +137,8 @@ def run(options: Namespace) -> int:
         words.append("--enable-tower-connector-lora")
     environment = {**ENVIRONMENT, **os.environ}
     if _is_for_cpu():
-        words += ["--dtype", "float32", "--enforce-eager"]
-        if CACHE_SPACE[0] not in environment and not any(word.startswith(CACHE_SPACE[1]) for word in others):
-            words += [CACHE_SPACE[1], str(_cache_bytes(config.text_config))]
-        if BINDING not in environment and not any(map(_SPREADING.fullmatch, others)):
-            words += ["--distributed-executor-backend", EXECUTOR]
-            threads = max(1, len(os.sched_getaffinity(0)) - 1)
-            environment = {"OMP_NUM_THREADS": str(threads), **environment, BINDING: "nobind"}
+        more, environment = _for_cpu(config.text_config, others, environment)
+        words += more
     sys.stdout.flush()
     key = {} if options.api_key_file is None else {"VLLM_API_KEY": _key(Path(options.api_key_file))}
     environment = {**environment, **settings.to_environment(), **key, "VLLM_PLUGINS": _plugins()}
@@ -181,6 +175,21 @@ def _plugins() -> str:
     groups = ("general", "io_processor", "platform", "stat_logger")
     found = [entry.name for one in groups for entry in importlib.metadata.entry_points(group=f"vllm.{one}_plugins")]
     return ",".join(dict.fromkeys([*PLUGINS, *(found if named is None else named.split(","))]))
+
+
+def _for_cpu(
+    backbone: PreTrainedConfig, others: list[str], environment: dict[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    """Options for vLLM on a CPU and its environment, where neither its options nor its environment say otherwise."""
+    words = ["--dtype", "float32", "--enforce-eager"]
+    variable, option = CACHE_SPACE
+    if variable not in environment and not any(word.startswith(option) for word in others):
+        words += [option, str(_cache_bytes(backbone))]
+    if BINDING not in environment and not any(map(_SPREADING.fullmatch, others)):
+        words += ["--distributed-executor-backend", EXECUTOR]
+        threads = max(1, len(os.sched_getaffinity(0)) - 1)
+        environment = {"OMP_NUM_THREADS": str(threads), **environment, BINDING: "nobind"}
+    return words, environment
 
 
 def _cache_bytes(backbone: PreTrainedConfig) -> int:
