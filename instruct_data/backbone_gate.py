@@ -1,13 +1,14 @@
 """The gate of the reference backbone: questions in held-out wordings, about facts that stand in the prompt.
 
-In: a backbone and its tokenizer. Out: the share of questions that it answers exactly right, by part and by intent; for
-a training, a callback that reads a short gate. Knows no audio.
+In: a backbone and its tokenizer. Out: the share of questions that it answers exactly right, by part and by intent, and
+whether that is enough; for a training, a callback that reads a short gate. Knows no audio.
 """
 
 from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -82,6 +83,20 @@ def gate(
         "intents": share([turn.intent for _, _, turn in described]),
         "wrong": wrong[:20],
     }
+
+
+def passes(directory: Path, *, questions: int) -> bool:
+    """Reads the gate of a stored backbone, writes `gate.json` beside it and prints the shares right by part.
+
+    Args:
+        directory: of the backbone and its tokenizer.
+        questions: of the gate.
+    """
+    stored = LlamaForCausalLM.from_pretrained(directory, dtype=torch.float32)
+    reading = gate(stored, PreTrainedTokenizerFast.from_pretrained(directory), questions=questions)
+    (directory / "gate.json").write_text(json.dumps(reading, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(reading["parts"], indent=1))
+    return bool(min(reading["parts"].values()) >= GATE_PASS)
 
 
 class GateReading(TrainerCallback):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -16,15 +15,10 @@ from torch import Tensor
 from mllm import checkpoint
 from mllm.listener import Listener
 from tests.test_serve_vllm import DEMO, Said, engine, file, said_by_transformers, served
+from tests.test_serve_vllm import pytestmark as MARKS_OF_VLLM  # noqa: N812
 from tests.tiny_checkpoint import user
 
-pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed (make install-serve)"),
-    pytest.mark.slow,
-    pytest.mark.filterwarnings(r"ignore::DeprecationWarning:(vllm|torch|compressed_tensors)\b.*"),
-    pytest.mark.filterwarnings(r"ignore::FutureWarning:(vllm|torch|compressed_tensors)\b.*"),
-    pytest.mark.filterwarnings(r"ignore::UserWarning:(vllm|torch|compressed_tensors)\b.*"),
-]
+pytestmark = MARKS_OF_VLLM
 HIGHEST = 127
 MARKERS = ("audio_token", "audio_token_id", "audio_start", "audio_end", "item_token", "item_token_id")
 BOUND = 1e-3

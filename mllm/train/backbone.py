@@ -24,6 +24,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from mllm.errors import ConfigError
 from mllm.prompt import IGNORE_INDEX
+from mllm.strict_io import written_beside
 from mllm.train import arguments
 
 
@@ -192,4 +193,5 @@ def average(directories: Sequence[Path], output: Path) -> None:
             weight.div_(len(directories))
     module: nn.Module = mean
     module.to(torch.bfloat16)
-    mean.save_pretrained(output)
+    with written_beside(output) as work:
+        mean.save_pretrained(work)
