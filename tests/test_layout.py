@@ -31,6 +31,8 @@ HEARING = ("mllm.audio", "mllm.decode")
 TEXT = ("mllm.messages", "mllm.prompt")
 FORBIDDEN: dict[str, tuple[str, ...]] = {
     "mllm.errors": ("mllm",),
+    "mllm.message_fields": (*HEARING, *TEXT, *MODEL, *USERS, "torch", "transformers"),
+    "mllm.tool_calls": (*HEARING, *TEXT, *MODEL, *USERS, "torch", "transformers"),
     "mllm.facts": (*HEARING, *TEXT, *MODEL, *USERS, "mllm.encoders", "mllm.adapters", "torch", "transformers"),
     "mllm.decode": (*TEXT, *MODEL, *USERS, "mllm.audio", "mllm.encoders", "mllm.adapters", "torch", "transformers"),
     "mllm.audio": (*TEXT, *MODEL, *USERS, "mllm.encoders", "mllm.adapters", "torch", "transformers"),

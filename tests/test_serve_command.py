@@ -120,6 +120,19 @@ def test_where_there_are_loras_those_of_adapters_are_applied_too(started: list[A
     assert "--enable-tower-connector-lora" in started[1]
 
 
+@pytest.mark.parametrize("own", [[], ["--tool-call-parser=pythonic", "--enable-auto-tool-choice"]])
+def test_calls_are_read_in_the_form_in_which_they_are_written(started: list[Any], own: list[str]) -> None:
+    with pytest.raises(Replaced):
+        cli.main(["serve", "--", *own])
+    options = dict(itertools.pairwise(started[1]))
+    if own:
+        assert [word for word in started[1] if "tool" in word] == own
+    else:
+        assert options["--tool-call-parser"] == "mllm"
+        assert Path(options["--tool-parser-plugin"]).is_file()
+        assert "--enable-auto-tool-choice" in started[1]
+
+
 def test_limits_and_hosts_reach_the_server(started: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VLLM_PLUGINS", "somebodys")
     hosts = ["--allowed-audio-host", "music.test", "--allowed-audio-host", "other.test:8080"]

@@ -158,6 +158,68 @@ def test_bad_chats(server: str, tmp_path: Path) -> None:
     assert "G# minor" in chat(server, audio(DEMO), QUESTION).json()["choices"][0]["message"]["content"]
 
 
+TEMPO = {
+    "type": "function",
+    "function": {
+        "name": "set_tempo",
+        "description": "Sets the tempo.",
+        "parameters": {
+            "type": "object",
+            "properties": {"bpm": {"enum": [60, 90]}},
+            "required": ["bpm"],
+            "additionalProperties": False,
+        },
+    },
+}
+BY_NAME = {"type": "function", "function": {"name": "set_tempo"}}
+
+
+@pytest.mark.parametrize("choice", ["required", BY_NAME])
+def test_tools_are_called_and_their_results_are_read(server: str, choice: Any) -> None:
+    """As a client of OpenAI's does it: the answer goes back as it came, with what the tool gave."""
+    asked: dict[str, Any] = {"tools": [TEMPO], "tool_choice": choice, "parallel_tool_calls": False, "max_tokens": 300}
+    message = chat(server, audio(DEMO), QUESTION, **asked).json()["choices"][0]["message"]
+    (call,) = message["tool_calls"]
+    assert call["function"]["name"] == "set_tempo"
+    assert json.loads(call["function"]["arguments"])["bpm"] in {60, 90}
+    conversation = [
+        {"role": "user", "content": [audio(DEMO), QUESTION]},
+        message,
+        {"role": "tool", "tool_call_id": call["id"], "content": "done"},
+        {"role": "user", "content": "What is the key?"},
+    ]
+    answer = chat(server, messages=conversation, tools=[TEMPO], tool_choice="none").json()
+    assert answer["choices"][0]["message"]["content"].strip()
+    conversation[2]["tool_call_id"] = "another"
+    refused = chat(server, messages=conversation, tools=[TEMPO])
+    assert_is_error(refused, 400, "messages[2].tool_call_id: no message before has a call 'another'")
+
+
+def test_a_model_that_may_call_a_tool_may_answer(server: str) -> None:
+    answer = chat(server, audio(DEMO), QUESTION, tools=[TEMPO]).json()["choices"][0]
+    assert answer["message"]["content"].strip()
+    assert not answer["message"].get("tool_calls")
+    twice = chat(server, QUESTION, tools=[TEMPO, TEMPO])
+    assert_is_error(twice, 400, "tools[1].function.name: there is a tool 'set_tempo' before")
+
+
+def test_a_call_is_streamed(server: str) -> None:
+    body = {
+        "model": "mllm",
+        "temperature": 0,
+        "max_tokens": 300,
+        "messages": [{"role": "user", "content": [audio(DEMO), QUESTION]}],
+        "tools": [TEMPO],
+        "tool_choice": BY_NAME,
+        "stream": True,
+    }
+    with httpx2.stream("POST", f"{server}/v1/chat/completions", headers=KEY, json=body, timeout=120) as answer:
+        events = [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: {")]
+    calls = [call for event in events for call in event["choices"][0]["delta"].get("tool_calls") or []]
+    assert "".join(call["function"].get("name") or "" for call in calls) == "set_tempo"
+    assert json.loads("".join(call["function"].get("arguments") or "" for call in calls))["bpm"] in {60, 90}
+
+
 HALF = "\ud800"
 """Of a surrogate pair; JSON can write it, UTF-8 cannot."""
 ENDLESS = {"json": {"$ref": "#"}}

@@ -37,6 +37,8 @@ MODEL_NAME = "mllm"
 PLUGINS = ("mllm", "mllm_http")
 """Our plug-ins of vLLM; those that add routes are loaded only if they are named."""
 KEYS = "mllm.serve.http_keys.ApiKeys"
+TOOLS = Path(__file__).parents[1] / "serve" / "vllm_tools.py"
+"""Reads the calls of tools that a model writes."""
 ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "MALLOC_ARENA_MAX": "2",
@@ -133,8 +135,11 @@ def run(options: Namespace) -> int:
     words = ["--model", directory, "--served-model-name", MODEL_NAME, directory]
     words += ["--host", options.host, "--port", str(options.port)]
     words += ["--limit-mm-per-prompt", _limits(settings), "--middleware", KEYS]
-    if any(word.partition("=")[0].replace("_", "-") == "--enable-lora" for word in others):
+    given = {word.partition("=")[0].replace("_", "-") for word in others}
+    if "--enable-lora" in given:
         words.append("--enable-tower-connector-lora")
+    if not given & {"--tool-call-parser", "--enable-auto-tool-choice"}:
+        words += ["--enable-auto-tool-choice", "--tool-parser-plugin", str(TOOLS), "--tool-call-parser", MODEL_NAME]
     environment = {**ENVIRONMENT, **os.environ}
     if _is_for_cpu():
         more, environment = _for_cpu(config.text_config, others, environment)

@@ -53,7 +53,7 @@ def restricts_the_answer(content: Any) -> bool:
     if not isinstance(content, Mapping):
         return False
     nested = [content.get(name) for name in ("text", "output_config")]
-    return any(content.get(name) for name in ("structured_outputs", "response_format")) or any(
+    return any(content.get(name) for name in ("structured_outputs", "response_format", "tools")) or any(
         isinstance(one, Mapping) and one.get("format") for one in nested
     )
 

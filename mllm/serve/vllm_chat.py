@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mllm.serve.decode_pool import DecodePool
     from mllm.serve.fetch import Fetcher
 
-CHANGE_THE_PROMPT = ("tools", "documents", "continue_final_message", "chat_template")
+CHANGE_THE_PROMPT = ("documents", "continue_final_message", "chat_template")
 """What a request may ask of a chat template, and ours does not offer."""
 
 
@@ -79,7 +79,7 @@ class MusicLLMRenderer(BaseRenderer[HfTokenizer]):
         """
         try:
             speaks_next = _speaks_next(params)
-            parsed = self._parsed(messages, remote)
+            parsed = self._parsed(messages, remote, params.chat_template_kwargs.get("tools"))
             audios = self._audios(parsed)
             items = self._processor.look_up(parsed, self._catalogue)
             self._check_number("item", len(items))
@@ -92,7 +92,7 @@ class MusicLLMRenderer(BaseRenderer[HfTokenizer]):
                 add_generation_prompt=speaks_next,
             )
         except MllmError as error:
-            raise RefusedError(error, parameter="messages") from error
+            raise RefusedError(error, parameter="tools" if str(error).startswith("tools") else "messages") from error
         rendered = TokensPrompt(prompt_token_ids=list(prompt.input_ids))
         sent = {name: parts for name, parts in (("audio", audios), ("item", items)) if parts}
         if sent:
@@ -129,10 +129,11 @@ class MusicLLMRenderer(BaseRenderer[HfTokenizer]):
             called = "recordings" if modality == "audio" else "catalogue items"
             raise MessageError(f"{given} {called} were sent; at most {most} fit into one request")
 
-    def _parsed(self, messages: Sequence[Any], remote: Mapping[str, bytes] | None) -> tuple[Message, ...]:
+    def _parsed(self, messages: Sequence[Any], remote: Mapping[str, bytes] | None, tools: Any) -> tuple[Message, ...]:
         if messages and all(isinstance(message, Message) for message in messages):
             return tuple(messages)
-        return parse([_without_nulls(message) for message in messages], base_directory=self._files, remote=remote)
+        plain = [_without_nulls(message) for message in messages]
+        return parse(plain, base_directory=self._files, remote=remote, tools=_without_nulls(tools))
 
     def _audios(self, messages: Sequence[Message]) -> list[Audio]:
         parts = [part for message in messages for part in message.parts]
