@@ -14,9 +14,8 @@ from torch import Tensor
 
 from mllm import checkpoint
 from mllm.listener import Listener
-from tests.test_serve_vllm import DEMO, Said, engine, file, said_by_transformers, served
-from tests.test_serve_vllm import pytestmark as MARKS_OF_VLLM  # noqa: N812
 from tests.tiny_checkpoint import user
+from tests.vllm_engine import DEMO, MARKS_OF_VLLM, Said, engine, file, said_by_transformers, served
 
 pytestmark = MARKS_OF_VLLM
 HIGHEST = 127

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import importlib.metadata
-import importlib.util
 import itertools
 import json
 import os
 import tomllib
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,137 +14,32 @@ from typing import Any
 import pytest
 import soundfile
 import torch
-from safetensors.torch import save_file
-from transformers import PreTrainedTokenizerFast
 
 from mllm import checkpoint, serve
 from mllm.errors import CheckpointError
 from mllm.listener import Listener
 from mllm.messages import Audio, parse
 from mllm.prompt import build_prompt
-from mllm.serve_settings import ServeSettings
-from tests.tiny_checkpoint import RATE_HZ, item, user, write_catalogue, write_checkpoint, write_music
+from tests import vllm_engine
+from tests.tiny_checkpoint import RATE_HZ, item, user
+from tests.vllm_engine import (
+    DEMO,
+    LONGEST_ANSWER,
+    MARKS_OF_VLLM,
+    PAST_VOCABULARY,
+    Said,
+    assert_same,
+    engine,
+    file,
+    said_by_transformers,
+    served,
+)
 
-pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed (make install-serve)"),
-    pytest.mark.slow,
-    # What vLLM's own files and torch's, which it calls, tell their developers.
-    pytest.mark.filterwarnings(r"ignore::DeprecationWarning:(vllm|torch)\b.*"),
-    pytest.mark.filterwarnings(r"ignore::FutureWarning:(vllm|torch)\b.*"),
-    pytest.mark.filterwarnings(r"ignore::UserWarning:(vllm|torch)\b.*"),
-]
-PAST_VOCABULARY = 9999
-"""Placeholder of the tiny model, as for a backbone whose vocabulary has none."""
-DEMO = Path(__file__).parents[1] / "mllm" / "data" / "demo.mp3"
-BOUND = 1e-4
-"""Of the difference of a log-probability; both sides compute in float32. Measured worst: 1.2e-5."""
-LONGEST_ANSWER = 12
-ENVIRONMENT = {
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_PLUGINS": "mllm",
-    "HF_HUB_OFFLINE": "1",
-}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Said:
-    """An answer: the ids of the prompt and of the answer, and the log-probability of each of the latter."""
-
-    prompt: list[int]
-    ids: list[int]
-    log_probabilities: list[float]
-
-
-@contextlib.contextmanager
-def engine(directory: Path, *, catalogue: Path | None = None, **options: Any) -> Iterator[Any]:
-    """An engine in this process, which may open any local file."""
-    told = ServeSettings(catalog=None if catalogue is None else str(catalogue)).to_environment()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**ENVIRONMENT, **told}.items():
-            patch.setenv(name, value)
-        with warnings.catch_warnings():
-            # What the hundreds of modules that vLLM imports while it starts tell their developers.
-            warnings.simplefilter("ignore")
-            from vllm import LLM
-            from vllm.distributed import cleanup_dist_env_and_memory
-
-            serve.register()  # as vLLM does, if this checkout is what is installed; a second time changes nothing
-            serve.register()
-            llm = LLM(
-                str(directory),
-                dtype="float32",
-                enforce_eager=True,
-                max_num_seqs=32,
-                limit_mm_per_prompt={"audio": 4} if catalogue is None else {"audio": 4, "item": 3},
-                enable_mm_embeds=True,
-                skip_mm_profiling=True,
-                allowed_local_media_path="/",
-                **options,
-            )
-        try:
-            yield llm
-        finally:
-            llm.llm_engine.engine_core.shutdown()
-            del llm
-            cleanup_dist_env_and_memory()
-
-
-def served(llm: Any, prompts: list[Any], *, chat: bool = True, lora: Any = None) -> list[Said]:
-    from vllm import SamplingParams
-
-    settings = SamplingParams(temperature=0.0, max_tokens=LONGEST_ANSWER, logprobs=0)
-    outputs = (llm.chat if chat else llm.generate)(prompts, settings, use_tqdm=False, lora_request=lora)
-    answers = []
-    for output in outputs:
-        (answer,) = output.outputs
-        ids = list(answer.token_ids)
-        chances = [one[token].logprob for one, token in zip(answer.logprobs, ids, strict=True)]
-        answers.append(Said(prompt=list(output.prompt_token_ids), ids=ids, log_probabilities=chances))
-    return answers
-
-
-@torch.no_grad()
-def said_by_transformers(listener: Listener, conversation: Any) -> Said:
-    batch = listener.processor(conversation, catalogue=listener.catalogue)
-    output = listener.model.generate(
-        **batch,
-        max_new_tokens=LONGEST_ANSWER,
-        do_sample=False,
-        output_scores=True,
-        return_dict_in_generate=True,
-    )
-    prompt = batch["input_ids"][0].tolist()
-    ids = output.sequences[0, len(prompt) :].tolist()
-    chances = [float(scores[0].log_softmax(-1)[token]) for scores, token in zip(output.scores, ids, strict=True)]
-    return Said(prompt=prompt, ids=ids, log_probabilities=chances)
-
-
-def assert_same(found: Said, expected: Said) -> None:
-    assert found.ids == expected.ids
-    assert found.log_probabilities == pytest.approx(expected.log_probabilities, abs=BOUND, rel=0)
-
-
-def file(path: Path, **bounds: float) -> dict[str, Any]:
-    return {"type": "audio", "path": str(path), **bounds}
-
-
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory, reference_tokenizer: PreTrainedTokenizerFast) -> Path:
-    place = tmp_path_factory.mktemp("tiny")
-    # vLLM's attention for CPUs needs heads of at least 32.
-    return write_checkpoint(place, reference_tokenizer, audio_token_id=PAST_VOCABULARY, head_dim=32, takes_items=True)
-
-
-@pytest.fixture(scope="class")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_catalogue(tmp_path_factory.mktemp("catalogue") / "songs")
-
-
-@pytest.fixture(scope="module")
-def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_music(tmp_path_factory.mktemp("music"))
+pytestmark = MARKS_OF_VLLM
+# pytest finds the fixtures of a file by their names in it.
+directory = vllm_engine.directory
+catalogue = vllm_engine.catalogue
+music = vllm_engine.music
 
 
 @pytest.fixture(scope="class")
@@ -334,102 +225,6 @@ class TestTinyModel:
         settings = json.loads((directory / "backbone" / "config.json").read_text(encoding="utf-8"))
         (weight,) = tiny.apply_model(lambda model: model.language_model.model.norm.weight.clone())
         assert weight.shape == (settings["hidden_size"],)
-
-
-def write_lora(directory: Path, deltas: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> Path:
-    """A LoRA as PEFT writes one, of scale 2: for each module its matrices A (rank, in) and B (out, rank)."""
-    directory.mkdir()
-    rank = next(iter(deltas.values()))[0].shape[0]
-    targets = sorted({name.rpartition(".")[2] for name in deltas})
-    settings = {"peft_type": "LORA", "r": rank, "lora_alpha": 2 * rank, "target_modules": targets, "bias": "none"}
-    (directory / "adapter_config.json").write_text(json.dumps(settings))
-    tensors = {
-        f"base_model.model.{name}.lora_{side}.weight": matrix
-        for name, both in deltas.items()
-        for side, matrix in zip("AB", both, strict=True)
-    }
-    save_file(tensors, directory / "adapter_model.safetensors")
-    return directory
-
-
-def drawn_lora(shapes: dict[str, tuple[int, int]], *, seed: int) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    """Random matrices A (4, in) and B (out, 4) for modules of such shapes (out, in)."""
-    draw = torch.Generator().manual_seed(seed)
-    return {
-        name: (torch.randn(4, inner, generator=draw), 0.2 * torch.randn(outer, 4, generator=draw))
-        for name, (outer, inner) in shapes.items()
-    }
-
-
-@contextlib.contextmanager
-def merged(listener: Listener, deltas: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> Iterator[None]:
-    """While this lasts, the model for transformers has the LoRA, of scale 2, in its weights."""
-    weights = {name: listener.model.get_parameter(f"{name}.weight") for name in deltas}
-    before = {name: weight.detach().clone() for name, weight in weights.items()}
-    with torch.no_grad():
-        for name, (down, up) in deltas.items():
-            weights[name].add_(2.0 * up @ down)
-        yield
-        for name, weight in weights.items():
-            weight.copy_(before[name])
-
-
-LAYER = "language_model.model.layers.0"
-BACKBONE_SHAPES = {f"{LAYER}.self_attn.q_proj": (128, 32), f"{LAYER}.mlp.down_proj": (32, 64)}
-ADAPTER_SHAPES = {"audio_adapter.inner": (1024, 32), "audio_adapter.outer": (32, 1024), "item_adapter.outer": (32, 16)}
-
-
-def test_a_lora_of_the_backbone_is_applied_and_another_is_refused(directory: Path, music: Path, tmp_path: Path) -> None:
-    from vllm import SamplingParams
-    from vllm.lora.request import LoRARequest
-
-    conversation = user(file(music / "one.wav"), "Who plays?")
-    listener = Listener.load(directory)
-    plain = said_by_transformers(listener, conversation)
-    deltas = drawn_lora(BACKBONE_SHAPES, seed=0)
-    with merged(listener, deltas):
-        changed = said_by_transformers(listener, conversation)
-    assert changed.ids != plain.ids
-    good = LoRARequest("good", 1, str(write_lora(tmp_path / "good", deltas)))
-    bad = LoRARequest("bad", 2, str(write_lora(tmp_path / "bad", drawn_lora(ADAPTER_SHAPES, seed=1))))
-    with engine(directory, enable_lora=True, max_lora_rank=8) as llm:
-        for lora, expected in ((None, plain), (good, changed), (None, plain)):
-            assert_same(served(llm, [conversation], lora=lora)[0], expected)
-        with pytest.raises(ValueError, match="adapter"):
-            llm.chat([conversation], SamplingParams(max_tokens=1), use_tqdm=False, lora_request=bad)
-
-
-def test_loras_of_the_adapters_are_applied_to_the_requests_that_ask_for_them(
-    directory: Path, catalogue: Path, music: Path, tmp_path: Path
-) -> None:
-    """One step with recordings and items of requests with two LoRAs and with none; the same recordings in all."""
-    from vllm.lora.request import LoRARequest
-
-    one, two = file(music / "one.wav"), file(music / "two.wav")
-    conversations = [user(one, "Who plays?"), user(item(1), "Like", two, item(2), "?"), user(two, one, "And now?")]
-    listener = Listener.load(directory, catalogue=catalogue)
-    deltas = {
-        "of adapters": drawn_lora(ADAPTER_SHAPES, seed=1),
-        "of both": drawn_lora({**BACKBONE_SHAPES, **ADAPTER_SHAPES}, seed=2),
-    }
-    loras: dict[str, Any] = {
-        name: LoRARequest(name, number, str(write_lora(tmp_path / name, given)))
-        for number, (name, given) in enumerate(deltas.items(), start=1)
-    }
-    expected: dict[str | None, list[Said]] = {None: [said_by_transformers(listener, one) for one in conversations]}
-    for name, given in deltas.items():
-        with merged(listener, given):
-            expected[name] = [said_by_transformers(listener, one) for one in conversations]
-        assert all(a.ids != b.ids for a, b in zip(expected[name], expected[None], strict=True))
-    asked = [(place, name) for place in range(len(conversations)) for name in (None, *deltas)]
-    options = {"enable_lora": True, "max_lora_rank": 8, "max_loras": 2, "enable_tower_connector_lora": True}
-    with engine(directory, catalogue=catalogue, **options) as llm:
-        for _ in range(2):  # the second time, what was heard is known already
-            found = served(
-                llm, [conversations[place] for place, _ in asked], lora=[name and loras[name] for _, name in asked]
-            )
-            for said, (place, asked_for) in zip(found, asked, strict=True):
-                assert_same(said, expected[asked_for][place])
 
 
 @pytest.mark.skipif(not importlib.metadata.entry_points(group="vllm.general_plugins", name="mllm"), reason="no plug-in")
