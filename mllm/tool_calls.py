@@ -8,9 +8,13 @@ messages, no template and no server.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 from mllm.message_fields import fail, kind_of, read_fields, read_string
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""Names that OpenAI's API takes."""
 
 _INVITATION = """\
 Tools can be called, one a line:
@@ -39,8 +43,11 @@ def spell_tools(tools: object, place: str = "tools") -> str:
             function, f"{here}.function", required=("name",), optional=("description", "parameters", "strict")
         )
         name = read_string(fields["name"], f"{here}.function.name")
+        if not NAME.fullmatch(name):
+            fail(f"{here}.function.name", f"got {name[:80]!r}, expected up to 64 letters, digits, _ and -")
         if name in functions:
             fail(f"{here}.function.name", f"there is a tool {name!r} before; give each its own name")
+        _check_parameters(fields.get("parameters", {}), f"{here}.function.parameters")
         functions[name] = {key: value for key, value in fields.items() if key != "strict"}
     return _INVITATION.format(tools="\n".join(_json(function) for function in functions.values()))
 
@@ -86,6 +93,13 @@ def _function(value: object, place: str, optional: tuple[str, ...]) -> object:
     if fields["type"] != "function":
         fail(f"{place}.type", f"got {fields['type']!r}, expected 'function'")
     return fields["function"]
+
+
+def _check_parameters(schema: object, place: str) -> None:
+    if not isinstance(schema, dict):
+        fail(place, f"expected a JSON schema, got {kind_of(schema)}")
+    if schema.get("type", "object") != "object":
+        fail(f"{place}.type", f"got {schema['type']!r}, expected 'object', whose properties are the parameters")
 
 
 def _arguments(written: str, place: str) -> object:

@@ -195,10 +195,17 @@ def test_tools_are_called_and_their_results_are_read(server: str, choice: Any) -
     assert_is_error(refused, 400, "messages[2].tool_call_id: no message before has a call 'another'")
 
 
-def test_a_model_that_may_call_a_tool_may_answer(server: str) -> None:
+def test_which_tools_there_may_be(server: str) -> None:
     answer = chat(server, audio(DEMO), QUESTION, tools=[TEMPO]).json()["choices"][0]
     assert answer["message"]["content"].strip()
     assert not answer["message"].get("tool_calls")
+    bare = {"type": "function", "function": {"name": "stop"}}
+    called = chat(server, QUESTION, tools=[bare], tool_choice="required", max_tokens=300).json()
+    (call,) = called["choices"][0]["message"]["tool_calls"]
+    assert json.loads(call["function"]["arguments"]) == {}
+    impossible = {"type": "function", "function": {"name": "stop", "parameters": {"enum": []}}}
+    refused = chat(server, QUESTION, tools=[impossible], tool_choice="required")
+    assert_is_error(refused, 400, "decoding cannot be restricted to the parameters of these functions")
     twice = chat(server, QUESTION, tools=[TEMPO, TEMPO])
     assert_is_error(twice, 400, "tools[1].function.name: there is a tool 'set_tempo' before")
 

@@ -80,6 +80,7 @@ def test_depth_does_not_matter() -> None:
         ({"structured_outputs": None, "text": {}, "output_config": {"effort": "low"}}, False),
         ({"structured_outputs": {"regex": ""}}, True),
         ({"response_format": {"type": "json_object"}}, True),
+        ({"tools": [{"type": "function"}]}, True),
         ({"text": {"format": {"type": "json_object"}}}, True),
         ({"output_config": {"format": {"type": "json_schema"}}}, True),
     ],

@@ -112,6 +112,10 @@ def changed(**fields: Any) -> dict[str, Any]:
         ([{"type": "function"}], r"tools\[0\]: the key 'function' is missing"),
         ([TEMPO, TEMPO], r"tools\[1\].function.name: there is a tool 'set_tempo' before"),
         ([changed(name="")], r"tools\[0\].function.name: is an empty string"),
+        ([changed(name="</tool_call>")], r"function.name: got '</tool_call>', expected up to 64 letters"),
+        ([changed(name="a" * 65)], r"function.name: got 'a+', expected up to 64 letters"),
+        ([changed(parameters=[])], r"function.parameters: expected a JSON schema, got a list"),
+        ([changed(parameters={"type": "string"})], r"parameters.type: got 'string', expected 'object'"),
         ([changed(parametres={})], r"unknown key 'parametres', .*did you mean 'parameters'"),
     ],
 )

@@ -192,9 +192,16 @@ def _for_cpu(
         words += [option, str(_cache_bytes(backbone))]
     if BINDING not in environment and not any(map(_SPREADING.fullmatch, others)):
         words += ["--distributed-executor-backend", EXECUTOR]
-        threads = max(1, len(os.sched_getaffinity(0)) - 1)
-        environment = {"OMP_NUM_THREADS": str(threads), **environment, BINDING: "nobind"}
+        environment = {"OMP_NUM_THREADS": str(_threads(backbone)), **environment, BINDING: "nobind"}
     return words, environment
+
+
+def _threads(backbone: PreTrainedConfig) -> int:
+    """One for a small backbone, whose second thread would mostly wait; else one for each core."""
+    width = backbone.hidden_size
+    inner = getattr(backbone, "intermediate_size", None) or 4 * width
+    about = backbone.vocab_size * width + backbone.num_hidden_layers * (4 * width + 3 * inner) * width
+    return 1 if about < _shared.SMALL_MODEL_PARAMETERS else len(os.sched_getaffinity(0))
 
 
 def _cache_bytes(backbone: PreTrainedConfig) -> int:

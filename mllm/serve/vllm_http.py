@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 STRICT_PATHS = ("/v1/chat/completions", "/v1/completions")
 """Routes of vLLM that pass over fields they do not know, and here refuse them."""
+BAD_GRAMMAR = "Invalid grammar specification"
+"""How vLLM begins what it says of a schema that it cannot restrict decoding to; of tools it says no more."""
 LEFT_OUT = ("/v1/systemone", "/scale_elastic_ep", "/is_scaling_elastic_ep")
 """Routes of vLLM that our models cannot answer, and those with which any client could start and stop engines."""
 
@@ -117,6 +119,7 @@ def _known_to_openai() -> frozenset[str]:
 def _check_values(request: Request, content: Any) -> None:
     refuse_bad_values(content)
     request.state.is_restricted = restricts_the_answer(content)
+    request.state.has_tools = isinstance(content, Mapping) and bool(content.get("tools"))
 
 
 class VllmSpeaker:
@@ -194,12 +197,16 @@ class VllmSpeaker:
         return prompt
 
 
-async def _tell_vllm_validation(request: Request, error: Exception) -> Response:  # noqa: ARG001
+async def _tell_vllm_validation(request: Request, error: Exception) -> Response:
     """What vLLM refuses, in its words, without the parameters that it writes behind them."""
     assert isinstance(error, VLLMValidationError)
     if isinstance(error, RefusedError):
         return error_response(error.http_status, error.message, param=error.parameter)
-    return error_response(HTTPStatus.BAD_REQUEST, str(error.args[0]), param=error.parameter)
+    said = str(error.args[0])
+    if said.startswith(BAD_GRAMMAR) and getattr(request.state, "has_tools", False):
+        message = "decoding cannot be restricted to the parameters of these functions; give them simpler schemas"
+        return error_response(HTTPStatus.BAD_REQUEST, message, param="tools")
+    return error_response(HTTPStatus.BAD_REQUEST, said, param=error.parameter)
 
 
 async def _tell_broken_off(request: Request, error: Exception) -> Response:

@@ -13,7 +13,10 @@ from typing import Any
 from vllm.tool_parsers.abstract_tool_parser import ToolParserManager
 from vllm.tool_parsers.hermes_tool_parser import Hermes2ProToolParser
 from vllm.tool_parsers.tool_strict_level import ToolStrictLevel
+from xgrammar.structural_tag import JSONSchemaFormat
 
+NO_PARAMETERS = {"type": "object", "properties": {}, "additionalProperties": False}
+"""Schema of the arguments of a function that names no parameters."""
 MOST_WHITESPACE = 2
 """Characters between two words of a call; a small model that may write them for ever does."""
 
@@ -28,8 +31,10 @@ class MusicLLMToolParser(Hermes2ProToolParser):
         """What a model may write that has tools; None where anything."""
         tag = super().get_structural_tag(*args, **settings)
         for part in _parts(None if tag is None else tag.format):
-            if hasattr(part, "max_whitespace_cnt"):
+            if isinstance(part, JSONSchemaFormat):
                 part.max_whitespace_cnt = MOST_WHITESPACE
+                if part.json_schema in (True, {}):
+                    part.json_schema = NO_PARAMETERS
         return tag
 
 
