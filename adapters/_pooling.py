@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
@@ -41,6 +42,16 @@ def pooled_tokens(num_frames: int, *, tokens_per_second: float, frames_per_secon
     return max(1, math.floor(num_frames * tokens_per_second / frames_per_second + 0.5))
 
 
+def stretch_frames(*, tokens_per_second: float, frames_per_second: float) -> int:
+    """Frames of one soft token where every stretch is equally long: one over the rate, in whole frames, at least 1."""
+    return max(1, math.floor(frames_per_second / tokens_per_second + 0.5))
+
+
 def pool(frames: Float[Tensor, "batch frames width"], num_tokens: int) -> Float[Tensor, "batch tokens width"]:
     """Means over `num_tokens` neighbouring stretches that cover all frames, as even as the count admits."""
     return functional.adaptive_avg_pool1d(frames.transpose(1, 2), num_tokens).transpose(1, 2)
+
+
+def pool_fixed(frames: Float[Tensor, "batch frames width"], length: int) -> Float[Tensor, "batch tokens width"]:
+    """Means over neighbouring stretches of `length` frames; the last one takes what is left, be it shorter."""
+    return torch.stack([stretch.mean(1) for stretch in torch.split(frames, length, dim=1)], dim=1)

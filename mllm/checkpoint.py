@@ -20,7 +20,7 @@ import torch
 import yaml
 from torch import nn
 
-from mllm import contract
+from mllm import contract, templates
 from mllm.configuration import FROZEN_PARTS, MusicLLMConfig
 from mllm.errors import CheckpointError, ConfigError
 from mllm.modeling import MusicLLMForConditionalGeneration
@@ -92,7 +92,8 @@ def open_processor(directory: Path, config: MusicLLMConfig) -> MusicLLMProcessor
         config: of the checkpoint.
 
     Raises:
-        CheckpointError: if it cannot be opened, or its settings or chat template are not those of `config`.
+        CheckpointError: if it cannot be opened, its settings or chat template are not those of `config`, or the
+            template does not fit the tokenizer.
     """
     try:
         processor = MusicLLMProcessor.from_pretrained(directory)
@@ -105,6 +106,10 @@ def open_processor(directory: Path, config: MusicLLMConfig) -> MusicLLMProcessor
             f"the chat template in {directory} is not the one that the checkpoint was trained with: "
             f"expected sha256 {config.chat_template_sha256}, found {found}"
         )
+    try:
+        templates.check(processor.tokenizer, config.chat_template)
+    except ConfigError as error:
+        raise CheckpointError(f"the tokenizer in {directory} does not fit: {error}") from error
     return processor
 
 
@@ -152,6 +157,7 @@ def assemble(
     audio_encoder: str | Path,
     encoder_name: str,
     adapter: Mapping[str, Any],
+    chat_template: str | None = None,
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
     revisions: Mapping[str, str] | None = None,
@@ -164,6 +170,8 @@ def assemble(
         audio_encoder: directory of the encoder, or its name on the hub.
         encoder_name: file name in mllm/encoders.
         adapter: {"name": file name in adapters, and its settings}.
+        chat_template: name of a file in mllm/chat_templates; None takes the tokenizer's own template.
+            `MusicLLMProcessor.from_config` refuses one that does not fit the tokenizer it is given.
         seed: of the adapter's first weights.
         dtype: of the backbone in memory.
         revisions: of parts that are given by name, by part.
@@ -173,6 +181,8 @@ def assemble(
         CheckpointError: if a frozen part cannot be opened.
         ConfigError: if a setting is unknown or out of range.
     """
+    if chat_template is not None:
+        templates.read(chat_template)  # an unknown name is told before anything is loaded
     given = {"backbone": str(backbone), "audio_encoder": str(audio_encoder)}
     here = Path.cwd()
     frozen, places = {}, {}
@@ -189,6 +199,7 @@ def assemble(
             audio_encoder={"name": encoder_name, **dataclasses.asdict(encoder.config)},
             audio_adapter=dict(adapter),
             frozen=frozen,
+            chat_template=chat_template,
             **settings,
         )
         torch.manual_seed(seed)

@@ -86,6 +86,8 @@ class MusicLLMConfig(PreTrainedConfig):
     """Soft tokens for one second of audio; None: filled in from the adapter."""
     frozen: Any = None
     """For each of `FROZEN_PARTS`: id or path, revision, and the sha256 of its files. Empty before it is known."""
+    chat_template: Any = None
+    """Name of the template in mllm/chat_templates that was chosen; None: the tokenizer's own."""
     chat_template_sha256: Any = None
     """Hash of the tokenizer's chat template; None before it is known."""
 
@@ -98,6 +100,8 @@ class MusicLLMConfig(PreTrainedConfig):
                 problems += self._complete_plug_in(key)
         problems += self._check_items()
         problems += self._check_tokens() + self._check_numbers() + _check_frozen(self.frozen)
+        if not isinstance(self.chat_template, str | None):
+            problems.append(f"chat_template is {self.chat_template!r}; expected a name or null")
         if self.chat_template_sha256 is not None and not _is_sha256(self.chat_template_sha256):
             problems.append(f"chat_template_sha256 is {self.chat_template_sha256!r}; expected 64 hexadecimal digits")
         if problems:

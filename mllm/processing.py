@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
 
-from mllm import audio, registry
+from mllm import audio, registry, templates
 from mllm.configuration import MusicLLMConfig
 from mllm.errors import ConfigError, MessageError, MllmError, PromptError
 from mllm.items import ROWS_PER_SECOND, Catalogue, ItemSpace
@@ -123,10 +123,14 @@ class MusicLLMProcessor(ProcessorMixin):
 
     @classmethod
     def from_config(cls, config: MusicLLMConfig, tokenizer: PreTrainedTokenizerBase) -> MusicLLMProcessor:
-        """The processor of a model, from its configuration and the tokenizer of its backbone."""
+        """The processor of a model, from its configuration and the tokenizer of its backbone.
+
+        Raises:
+            ConfigError: if there is no chat template, or the one there is does not fit the tokenizer.
+        """
         encoder = config.encoder_config
         return cls(
-            tokenizer,
+            templates.equip(tokenizer, config.chat_template),
             audio_encoder=config.audio_encoder,
             audio_adapter=config.audio_adapter,
             sample_rate_hz=getattr(encoder, "sample_rate_hz", None) or config.encoder_module.Encoder.sample_rate_hz,

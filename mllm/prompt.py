@@ -3,10 +3,12 @@
 In: checked messages, a tokenizer with a chat template, and how many soft tokens each recording and item takes. Out: a
 `Prompt`. Knows no model and no audio: training, generation, evaluation and serving call it and get the same ids.
 
-Three properties hold for every tokenizer, or `build_prompt` raises:
+Four properties hold for every tokenizer, or `build_prompt` raises:
 1. The prompt for generation is exactly the beginning of the ids of the same conversation with its answer.
 2. Only assistant text is learnt, its end-of-sequence token included.
 3. Special tokens come from the template and the markers, never from what somebody wrote into a message.
+4. A tokenizer that begins every text with its beginning-of-sequence token begins a prompt with it, once, whether or not
+   the template writes it.
 """
 
 from __future__ import annotations
@@ -150,7 +152,10 @@ def _check(
     add_generation_prompt: bool,
 ) -> None:
     if tokenizer.chat_template is None:
-        raise PromptError("The tokenizer has no chat template: set tokenizer.chat_template to the backbone's template.")
+        raise PromptError(
+            "The tokenizer has no chat template: choose one by name (chat_template of checkpoint.assemble), or set"
+            " tokenizer.chat_template to the backbone's template."
+        )
     if tokenizer.eos_token_id is None:
         raise PromptError(
             "The tokenizer has no end-of-sequence token: set tokenizer.eos_token, which ends every answer."
@@ -243,7 +248,12 @@ def _apply_template(
     plain: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase, add_generation_prompt: bool
 ) -> str:
     try:
-        text = tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=add_generation_prompt)
+        text = tokenizer.apply_chat_template(
+            plain,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            bos_is_added=_adds_bos(tokenizer),
+        )
     except jinja2.TemplateError as error:
         roles = ", ".join(message["role"] for message in plain)
         raise PromptError(f"The chat template refuses this conversation ({roles}): {error}.") from error
@@ -254,6 +264,12 @@ def _apply_template(
 def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=False, verbose=False)["input_ids"]
     return ids
+
+
+def _adds_bos(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether the tokenizer itself begins every text with its beginning-of-sequence token."""
+    ids = tokenizer("a", verbose=False)["input_ids"]
+    return tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id]
 
 
 class _Writer:
@@ -273,7 +289,9 @@ class _Writer:
 
     def write(self, text: str, spans: list[tuple[int, int]]) -> Prompt:
         """Tokenises each stretch of text between the borders of assistant speech and placeholders as one."""
-        labels: list[int] = []
+        if _adds_bos(self._tokenizer) and not text.startswith(self._tokenizer.bos_token):
+            self._ids.append(self._tokenizer.bos_token_id)
+        labels = [IGNORE_INDEX] * len(self._ids)
         for start, end, spoken in _stretches(len(text), spans):
             begin = len(self._ids)
             self._write_stretch(text[start:end])

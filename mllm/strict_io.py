@@ -201,11 +201,15 @@ def write_tensors(tensors: Mapping[str, Tensor], path: str | Path) -> None:
     _write_beside(Path(path), lambda beside: beside.write_bytes(content))  # save_file lets nobody else read the file
 
 
-def load_torch_file(path: str | Path) -> dict[str, Tensor]:
-    """All tensors of a `pytorch_model.bin`; nothing in the file is executed.
+def load_torch_file(path: str | Path, *, within: str | None = None) -> dict[str, Tensor]:
+    """All tensors of a file that torch saved, such as `pytorch_model.bin`; nothing in the file is executed.
+
+    Args:
+        path: of the file.
+        within: the entry that holds them where the file holds a whole training state; None: they are all it holds.
 
     Raises:
-        CheckpointError: if the file is absent, cut short or holds anything but named tensors.
+        CheckpointError: if the file is absent, cut short or holds anything but named tensors there.
     """
     path = Path(path)
     if not path.is_file():
@@ -213,7 +217,13 @@ def load_torch_file(path: str | Path) -> dict[str, Tensor]:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except _TORCH_FILE_ERRORS as error:
-        raise CheckpointError(f"{path} cannot be read as a file of tensors ({error}); fetch it again") from error
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(f"{path} cannot be read as a file of tensors ({reason}); fetch it again") from error
+    if within is not None:
+        if not isinstance(loaded, dict) or within not in loaded:
+            found = ", ".join(map(str, loaded)) if isinstance(loaded, dict) else type(loaded).__name__
+            raise CheckpointError(f"{path} has no entry {within!r}; it holds: {found}")
+        loaded = loaded[within]
     if not isinstance(loaded, dict) or not all(isinstance(tensor, Tensor) for tensor in loaded.values()):
         raise CheckpointError(f"{path} holds more than named tensors; expected the state dict of a model")
     return loaded

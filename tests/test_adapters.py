@@ -162,6 +162,24 @@ def test_linear_is_the_projected_mean() -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 16, 31])
+def test_linear_of_fixed_stretches_gives_the_rest_a_token_of_its_own(count: int) -> None:
+    config = linear.Config(tokens_per_second=0.5, stretches="fixed")
+    adapter = linear.Adapter(config, input_width=INPUT_WIDTH, output_width=3, frames_per_second=4.0)
+    frames = random_frames(count, batch=2)
+    means = torch.stack([frames[:, begin : begin + 8].mean(1) for begin in range(0, count, 8)], 1)
+    torch.testing.assert_close(adapter(frames), adapter.projection(means))
+    assert adapter.num_tokens(count) == means.shape[1]
+
+
+def test_linear_stretches_that_are_neither() -> None:
+    with pytest.raises(ConfigError, match="stretches is 'odd'; expected 'even' or 'fixed'"):
+        linear.Config(stretches="odd")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"tokens_per_second is 12, but the encoder gives 6\.25 frames a second"):
+        linear.num_tokens(linear.Config(tokens_per_second=12, stretches="fixed"), 100, 6.25)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("name", ["qformer", "align"])
 def test_chunks_are_read_alone(name: str) -> None:
     adapter = tiny_adapter(name)  # chunks of 2 s: 13 frames

@@ -14,8 +14,8 @@ import yaml
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mllm import checkpoint, contract, registry
-from mllm.errors import CheckpointError
+from mllm import checkpoint, contract, registry, templates
+from mllm.errors import CheckpointError, ConfigError
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.processing import MusicLLMProcessor
 from mllm.prompt import Markers
@@ -46,7 +46,9 @@ def backbone(tmp_path_factory: pytest.TempPathFactory, reference_tokenizer: PreT
     return directory
 
 
-def fresh(backbone: Path, markers: Markers, *, adapter: str = "linear", seed: int = 0) -> Any:
+def fresh(
+    backbone: Path, markers: Markers, *, adapter: str = "linear", seed: int = 0, chat_template: str | None = None
+) -> Any:
     settings_file = TINY / f"adapter_{adapter}.json"
     settings = json.loads(settings_file.read_text()) if settings_file.exists() else {"tokens_per_second": 2.0}
     return checkpoint.assemble(
@@ -54,6 +56,7 @@ def fresh(backbone: Path, markers: Markers, *, adapter: str = "linear", seed: in
         audio_encoder=MERT,
         encoder_name="mert",
         adapter={"name": adapter, **settings},
+        chat_template=chat_template,
         seed=seed,
         audio_token=markers.audio_token,
         audio_token_id=markers.audio_token_id,
@@ -155,6 +158,33 @@ def test_what_is_loaded_answers_as_what_was_saved(
     assert not loaded.training
     assert loaded.language_model.dtype == torch.float32
     assert read_processor.markers == processor.markers
+
+
+def test_a_template_that_was_chosen_by_name_is_saved_and_read_back(
+    backbone: Path, markers: Markers, reference_tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    model = fresh(backbone, markers, chat_template="vicuna")
+    own = reference_tokenizer.chat_template
+    processor = MusicLLMProcessor.from_config(model.config, reference_tokenizer)
+    checkpoint.save(model, processor, tmp_path / "new", card="", run={})
+    loaded, read_processor = checkpoint.load(tmp_path / "new")
+    assert loaded.config.chat_template == "vicuna"
+    assert read_processor.tokenizer.chat_template == templates.read("vicuna")
+    assert reference_tokenizer.chat_template == own
+    assert json.loads((tmp_path / "new" / "config.json").read_text())["chat_template"] == "vicuna"
+
+
+def test_a_template_that_does_not_fit_is_refused_before_training(
+    backbone: Path, markers: Markers, reference_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    with pytest.raises(ConfigError, match=r"no chat template named 'vicunna' \(did you mean 'vicuna'\?\)"):
+        fresh(backbone, markers, chat_template="vicunna")
+    model = fresh(backbone, markers, chat_template="chatml")
+    with pytest.raises(ConfigError, match=r"'chatml' writes '<\|im_start\|>', which this tokenizer splits into \d+"):
+        MusicLLMProcessor.from_config(model.config, reference_tokenizer)
+    bare = PreTrainedTokenizerFast(tokenizer_object=reference_tokenizer.backend_tokenizer, eos_token="<|end|>")
+    with pytest.raises(ConfigError, match="the tokenizer has no chat template and none was chosen"):
+        MusicLLMProcessor.from_config(fresh(backbone, markers).config, bare)
 
 
 def test_the_seed_decides_the_first_adapter_and_nothing_else(backbone: Path, markers: Markers, model: Any) -> None:
@@ -281,6 +311,10 @@ ALTERATIONS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "an altered template": (
         lambda d: (d / "chat_template.jinja").write_text((d / "chat_template.jinja").read_text() + " "),
         "the chat template in .* is not the one .* expected sha256 [0-9a-f]+, found",
+    ),
+    "a tokenizer that ends elsewhere": (
+        lambda d: alter(d / "tokenizer_config.json", lambda s: s.update(eos_token="<|pad|>")),
+        r"the tokenizer in .* does not fit: .* ends the assistant's turn with '<\|end\|>', but answers stop at",
     ),
     "a processor of other settings": (
         lambda d: alter(d / "processor_config.json", lambda s: s.update(audio_token_id=9)),

@@ -104,6 +104,7 @@ def test_all_errors_are_said_at_once_with_the_near_names() -> None:
         ({"frozen": {"backbone": {**ENTRY, "sha256": "1"}}}, "frozen.backbone.sha256 is '1'; expected 64"),
         ({"frozen": {"backbone": {**ENTRY, "id_or_path": ""}}}, "frozen.backbone.id_or_path is ''; expected an id"),
         ({"frozen": {"backbone": {**ENTRY, "revision": 3}}}, "frozen.backbone.revision is 3; expected a text"),
+        ({"chat_template": ["vicuna"]}, "chat_template is ['vicuna']; expected a name or null"),
         ({"chat_template_sha256": "abc"}, "chat_template_sha256 is 'abc'; expected 64 hexadecimal digits"),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LINKED = ("adapters", "eval", "instruct_data")
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
-DATA_FOLDERS = {"mllm.data", "mllm.schema", "mllm.reference"}
+DATA_FOLDERS = {"mllm.chat_templates", "mllm.data", "mllm.schema", "mllm.reference"}
 
 # What a file may not import, by the place of the file. The model joins audio, encoders and adapters, which know
 # nothing of each other; training, serving, commands and evaluation use the model.
@@ -42,6 +42,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "mllm.registry": (*HEARING, *TEXT, *MODEL, *USERS, "torch", "transformers"),
     "mllm.messages": (*HEARING, *MODEL, *USERS, "mllm.encoders", "mllm.adapters", "torch"),
     "mllm.prompt": (*HEARING, *MODEL, *USERS, "mllm.encoders", "mllm.adapters", "torch"),
+    "mllm.templates": (*HEARING, *TEXT, *MODEL, *USERS, "mllm.encoders", "mllm.adapters", "transformers"),
     "mllm.encoders": (*HEARING, *TEXT, *MODEL, *USERS, "mllm.adapters"),
     "mllm.adapters": (*HEARING, *TEXT, *MODEL, *USERS, "mllm.encoders"),
     "mllm.configuration": (*HEARING, *USERS),

@@ -1,4 +1,4 @@
-"""The prompt function's three properties, on a byte-level and on two LLaMA-like tokenizers, and its golden files.
+"""The prompt function's properties, on a byte-level and on two LLaMA-like tokenizers, and its golden files.
 
 Golden files are `tests/data/prompts/*.json`; `pytest tests/test_prompt.py --regenerate-golden` writes them anew.
 """

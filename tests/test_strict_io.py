@@ -135,6 +135,10 @@ def test_files_that_hold_no_tensors(tmp_path: Path) -> None:
     torch.save({"step": 3}, tmp_path / "x.bin")
     with pytest.raises(CheckpointError, match="more than named tensors"):
         strict_io.load_torch_file(tmp_path / "x.bin")
+    torch.save({"model": {"a": torch.ones(2)}, "step": 3}, tmp_path / "x.bin")
+    assert list(strict_io.load_torch_file(tmp_path / "x.bin", within="model")) == ["a"]
+    with pytest.raises(CheckpointError, match="has no entry 'weights'; it holds: model, step"):
+        strict_io.load_torch_file(tmp_path / "x.bin", within="weights")
     (tmp_path / "x.bin").write_bytes((tmp_path / "x.bin").read_bytes()[:100])
     with pytest.raises(CheckpointError, match=r"x\.bin cannot be read"):
         strict_io.load_torch_file(tmp_path / "x.bin")
