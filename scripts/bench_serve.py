@@ -25,7 +25,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import httpx2
 import soundfile
@@ -42,9 +42,18 @@ QUESTIONS = ("What is the key?", "How fast is it?", "Which instruments do you he
 START_SECONDS = 400.0
 REQUESTS = 32
 """Requests at once when tokens a second are measured."""
-RATE = "tokens a second: "
+TRANSFORMERS = ((1, REQUESTS), (2, REQUESTS), (2, REQUESTS // 4))
+"""How transformers is tried: threads, and requests in a batch."""
+SECONDS_TAKEN = "seconds: "
 SETTLED_SECONDS = 60.0
 """After so long a server under load has what it needs; from then on its memory must not grow."""
+
+Mixture = Literal["even", "uses", "uses_with_recordings"]
+"""Of the lengths of answers: 16 to 160 tokens, each as likely; or those of `USES`, with or without a recording in every
+fourth request."""
+MIXTURES: tuple[Mixture, ...] = ("even", "uses", "uses_with_recordings")
+USES = ((8, 24), (24, 64), (8, 24), (96, 256))
+"""Tokens of an answer: to a question, a caption, a question again, a long description."""
 
 Measure = Literal["start", "first_token", "clients", "throughput"]
 
@@ -71,13 +80,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[Server]:
-    """The reference checkpoint behind `mllm serve`."""
+def serving(*options: str) -> Iterator[Server]:
+    """`mllm serve`, with the reference checkpoint unless the options name another."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     began = time.perf_counter()
-    words = [sys.executable, "-m", "mllm", "serve", "--port", str(port)]
+    words = [sys.executable, "-m", "mllm", "serve", "--port", str(port), *options]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 (our command)
     address = f"http://127.0.0.1:{port}"
     try:
@@ -199,21 +208,43 @@ async def _session(clients: int) -> AsyncIterator[httpx2.AsyncClient]:
         yield session
 
 
-def measure_throughput() -> dict[str, float]:
-    """Tokens a second that 32 requests of mixed lengths get, from vLLM and from transformers, one after the other."""
+def measure_throughput() -> dict[Mixture, dict[str, float]]:
+    """Tokens a second that 32 requests at once get, from `mllm serve` and then from transformers, for each mixture."""
+    found: dict[Mixture, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         model = _write_model(Path(folder))
-        found = {}
-        for side in ("transformers", "vllm"):
-            words = [sys.executable, __file__, "--side", side, "--model", str(model)]
-            done = subprocess.run(words, check=True, capture_output=True, text=True)  # noqa: S603 (our own command)
-            # vLLM's processes go on writing when the figure has been printed.
-            (said,) = (line for line in done.stdout.splitlines() if line.startswith(RATE))
-            found[side] = float(said.removeprefix(RATE))
+        with serving(str(model), "--", "--no-enforce-eager") as server:
+            for mixture in MIXTURES:
+                asyncio.run(_seconds_of_server(server, [(one, 4) for one, _ in requests(mixture, seed=2)]))
+                found[mixture] = {"vllm": _tokens(mixture) / asyncio.run(_seconds_of_server(server, requests(mixture)))}
+        for mixture, rates in found.items():
+            for threads, batch in TRANSFORMERS:
+                seconds = _in_a_process_of_its_own(model, mixture, batch, threads)
+                rates[f"transformers_threads_{threads}_batch_{batch}"] = _tokens(mixture) / seconds
+    return {mixture: _with_ratios(rates) for mixture, rates in found.items()}
+
+
+def _tokens(mixture: Mixture) -> int:
+    return sum(length for _, length in requests(mixture))
+
+
+def _with_ratios(rates: dict[str, float]) -> dict[str, float]:
+    """Tokens a second of each side, and how often vLLM has those of transformers with one thread, and at its best."""
+    others = {side: rate for side, rate in rates.items() if side != "vllm"}
+    on_one = max(rate for side, rate in others.items() if "_threads_1_" in side)
     return {
-        **{f"{side}_tokens_a_second": round(rate, 1) for side, rate in found.items()},
-        "vllm_over_transformers": round(found["vllm"] / found["transformers"], 2),
+        **{side: round(rate, 1) for side, rate in rates.items()},
+        "vllm_over_transformers_on_one_thread": round(rates["vllm"] / on_one, 2),
+        "vllm_over_transformers": round(rates["vllm"] / max(others.values()), 2),
     }
+
+
+def _in_a_process_of_its_own(model: Path, mixture: Mixture, batch: int, threads: int) -> float:
+    words = [sys.executable, __file__, "--transformers", str(model), "--batch", str(batch), "--mixture", mixture]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)  # noqa: S603 (our own)
+    (said,) = (line for line in done.stdout.splitlines() if line.startswith(SECONDS_TAKEN))
+    return float(said.removeprefix(SECONDS_TAKEN))
 
 
 def _write_model(folder: Path) -> Path:
@@ -250,60 +281,56 @@ def _write_model(folder: Path) -> Path:
     return folder / "model"
 
 
-def requests() -> list[tuple[list[dict[str, Any]], int]]:
-    """Conversations of 20 to 500 tokens, every fourth with a recording, and answers of 16 to 160 tokens."""
-    rng = random.Random(0)
+Asked: TypeAlias = tuple[list[dict[str, Any]], int]
+"""A conversation, and of how many tokens its answer shall be."""
+
+
+def requests(mixture: Mixture, *, seed: int = 1) -> list[Asked]:
+    """Conversations of 16 to 96 words and the lengths of their answers, as the mixture has them."""
+    rng = random.Random(seed)
     made = []
     for number in range(REQUESTS):
-        text = " ".join(rng.choice(("piano", "guitar", "slow", "key")) for _ in range(rng.randint(10, 300)))
+        text = " ".join(rng.choice(("piano", "guitar", "slow", "key")) for _ in range(rng.randint(16, 96)))
         parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
-        if number % 4 == 0:
-            parts.insert(0, {"type": "audio", "path": str(DEMO)})
-        made.append(([{"role": "user", "content": parts}], rng.randint(16, 160)))
+        if mixture == "uses_with_recordings" and number % 4 == 0:
+            parts.insert(0, recording(0.7 * number + 0.1 * seed))
+        shortest, longest = (16, 160) if mixture == "even" else USES[number % len(USES)]
+        made.append(([{"role": "user", "content": parts}], rng.randint(shortest, longest)))
     return made
 
 
-def speak(side: Literal["vllm", "transformers"], model: Path) -> float:
-    """Tokens a second of one side; a first, shorter round is not counted."""
-    asked = requests()
-    wanted = sum(length for _, length in asked)
-    if side == "transformers":
-        return wanted / _seconds_of_transformers(model, asked)
-    # What vLLM needs to be told before it is imported.
-    os.environ.update(VLLM_CPU_KVCACHE_SPACE="2", VLLM_PLUGINS="mllm", VLLM_NO_USAGE_STATS="1")
-    from vllm import LLM, SamplingParams
+async def _seconds_of_server(server: Server, asked: list[Asked]) -> float:
+    """Until the last of all requests, sent at once, is answered."""
 
-    llm = LLM(str(model), dtype="float32", enforce_eager=True, max_num_seqs=REQUESTS, allowed_local_media_path="/")
-    settings = [SamplingParams(temperature=0, max_tokens=length, ignore_eos=True) for _, length in asked]
-    short = [SamplingParams(temperature=0, max_tokens=4, ignore_eos=True)] * len(asked)
-    conversations: Any = [conversation for conversation, _ in asked]
-    llm.chat(conversations, short, use_tqdm=False)
-    llm.reset_prefix_cache()
-    began = time.perf_counter()
-    outputs = llm.chat(conversations, settings, use_tqdm=False)
-    seconds = time.perf_counter() - began
-    assert sum(len(output.outputs[0].token_ids) for output in outputs) == wanted
-    return wanted / seconds
+    async def ask(session: httpx2.AsyncClient, messages: list[dict[str, Any]], length: int) -> None:
+        body = {"model": "mllm", "temperature": 0, "max_tokens": length, "ignore_eos": True, "messages": messages}
+        answer = await session.post(f"{server.address}/v1/chat/completions", json=body)
+        assert answer.json()["usage"]["completion_tokens"] == length, answer.text
+
+    async with _session(len(asked)) as session:
+        began = time.perf_counter()
+        await asyncio.gather(*(ask(session, messages, length) for messages, length in asked))
+        return time.perf_counter() - began
 
 
-def _seconds_of_transformers(model: Path, asked: list[tuple[list[dict[str, Any]], int]]) -> float:
-    """The quicker of one batch of all, and four batches of requests whose answers are of like length."""
+def seconds_of_transformers(model: Path, *, mixture: Mixture, batch: int) -> float:
+    """Until the last of all requests is answered by `generate`, in batches in the order in which they came.
+
+    A batch ends with its longest answer. A first, shorter round is not counted.
+    """
     loaded, processor = checkpoint.load(model)
 
-    def answer(batch: list[tuple[list[dict[str, Any]], int]], longest: int) -> None:
-        inputs = processor([conversation for conversation, _ in batch])
+    def answer(asked: list[Asked], longest: int) -> None:
+        inputs = processor([conversation for conversation, _ in asked])
         loaded.generate(**inputs, max_new_tokens=longest, min_new_tokens=longest, do_sample=False)
 
-    ordered = sorted(asked, key=lambda one: one[1])
-    answer(ordered, 4)
-    seconds = []
-    for size in (len(ordered), len(ordered) // 4):
-        began = time.perf_counter()
-        for start in range(0, len(ordered), size):
-            batch = ordered[start : start + size]
-            answer(batch, batch[-1][1])
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)
+    answer(requests(mixture, seed=2)[:batch], 4)
+    asked = requests(mixture)
+    began = time.perf_counter()
+    for start in range(0, len(asked), batch):
+        some = asked[start : start + batch]
+        answer(some, max(length for _, length in some))
+    return time.perf_counter() - began
 
 
 def _base64(content: bytes) -> str:
@@ -315,8 +342,9 @@ def run(
     clients: int = 200,
     seconds: float = 300.0,
     runs: int = 5,
-    side: Literal["vllm", "transformers"] | None = None,
-    model: Path | None = None,
+    transformers: Path | None = None,
+    batch: int = REQUESTS,
+    mixture: Mixture = "even",
 ) -> int:
     """Measures and prints.
 
@@ -325,11 +353,13 @@ def run(
         clients: at once, of `clients`.
         seconds: how long they ask.
         runs: repetitions of `start` and `first_token`.
-        side: of `throughput`; only that side, about `model`, and its figure alone is printed.
-        model: see `side`.
+        transformers: one side of `throughput`, about this checkpoint; its figure alone is printed.
+        batch: requests that are answered together, see `transformers`.
+        mixture: of lengths, see `transformers`.
     """
-    if side is not None and model is not None:
-        print(f"{RATE}{speak(side, model)}", flush=True)
+    if transformers is not None:
+        taken = seconds_of_transformers(transformers, mixture=mixture, batch=batch)
+        print(f"{SECONDS_TAKEN}{taken}", flush=True)
         return 0
     wanted = ("start", "first_token", "clients", "throughput") if measures is None else tuple(measures)
     figures: dict[str, Any] = {"cores": os.cpu_count()}

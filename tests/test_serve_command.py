@@ -67,7 +67,30 @@ def test_on_a_cpu_the_model_runs_in_the_process_that_schedules(
     _, words, environment = started
     assert words[-2:] == ONE_PROCESS
     assert environment["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
-    assert 1 <= int(environment["OMP_NUM_THREADS"]) <= (os.cpu_count() or 1)
+    assert environment["OMP_NUM_THREADS"] == "1"  # the reference checkpoint is small
+
+
+def test_a_large_backbone_computes_on_all_cores(
+    started: list[Any], tmp_path: Path, reference_tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    model = write_checkpoint(tmp_path, reference_tokenizer)
+    monkeypatch.setattr(serve._shared, "SMALL_MODEL_PARAMETERS", 1000)
+    with pytest.raises(Replaced):
+        cli.main(["serve", str(model)])
+    assert started[2]["OMP_NUM_THREADS"] == str(len(os.sched_getaffinity(0)))
+
+
+def test_what_the_user_sets_stays(started: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Replaced):
+        cli.main(["serve"])
+    assert started[2]["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "64"
+    started.clear()
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "9")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    with pytest.raises(Replaced):
+        cli.main(["serve"])
+    assert (started[2]["ONEDNN_PRIMITIVE_CACHE_CAPACITY"], started[2]["OMP_NUM_THREADS"]) == ("9", "7")
 
 
 @pytest.mark.parametrize(
