@@ -434,3 +434,12 @@ def test_items_of_a_catalogue(tmp_path: Path, reference_tokenizer: PreTrainedTok
         assert_is_error(chat(server, {"type": "item", "item": 7}, QUESTION), 400, "messages")
         assert_is_error(chat(server, *[one] * 65, QUESTION), 400, "65 catalogue items were sent; at most 64")
         assert chat(server, one, QUESTION).status_code == 200
+
+
+def test_copies_of_the_model_answer_behind_one_address(tmp_path: Path) -> None:
+    with serving(tmp_path / "log", "--", "--data-parallel-size", "2") as (address, _, _):
+        answers = [chat(address, audio(DEMO), QUESTION).json()["choices"][0]["message"]["content"] for _ in range(4)]
+        assert all("G# minor" in answer for answer in answers)
+        metrics = httpx2.get(f"{address}/metrics", headers=KEY).text
+    finished = [line for line in metrics.splitlines() if line.startswith("vllm:request_success_total")]
+    assert {line.partition('engine="')[2][0] for line in finished if not line.endswith(" 0.0")} == {"0", "1"}

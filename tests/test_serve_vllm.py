@@ -6,6 +6,7 @@ import importlib.metadata
 import itertools
 import json
 import os
+import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -237,6 +238,18 @@ def test_a_backbone_split_over_two_processes_says_the_same(
     conversation = user(file(music / "one.wav"), "Who plays?", file(music / "two.wav"))
     expected = said_by_transformers(Listener.load(directory), conversation)
     with engine(directory, tensor_parallel_size=2) as llm:
+        assert_same(served(llm, [conversation])[0], expected)
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="there is no C++ compiler (Debian: apt-get install g++)")
+def test_a_backbone_whose_layers_lie_in_two_processes_says_the_same(
+    directory: Path, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiled, as vLLM's part for CPUs hands nothing from one process to the next otherwise."""
+    monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "0|1")
+    conversation = user(file(music / "one.wav"), "Who plays?", file(music / "two.wav"))
+    expected = said_by_transformers(Listener.load(directory), conversation)
+    with engine(directory, pipeline_parallel_size=2, enforce_eager=False) as llm:
         assert_same(served(llm, [conversation])[0], expected)
 
 

@@ -73,13 +73,12 @@ def engine(directory: Path, *, catalogue: Path | None = None, **options: Any) ->
             llm = LLM(
                 str(directory),
                 dtype="float32",
-                enforce_eager=True,
                 max_num_seqs=32,
                 limit_mm_per_prompt={"audio": 4} if catalogue is None else {"audio": 4, "item": 3},
                 enable_mm_embeds=True,
                 skip_mm_profiling=True,
                 allowed_local_media_path="/",
-                **options,
+                **{"enforce_eager": True, **options},
             )
         try:
             yield llm
