@@ -59,6 +59,7 @@ def load(
     device: str | torch.device = "cpu",
     revision: str | None = None,
     frozen: Mapping[str, str | Path] | None = None,
+    with_encoder: bool = True,
 ) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
     """Open a checkpoint, all of it checked against its contract.
 
@@ -68,6 +69,7 @@ def load(
         device: where the model goes.
         revision: of a name on the hub.
         frozen: directories of frozen parts that lie elsewhere than the checkpoint says; the content must agree.
+        with_encoder: False leaves the audio encoder out, whose files need not be there (`mllm.train.encodings`).
 
     Raises:
         CheckpointError: if anything is absent, altered, missing, extra or of another shape.
@@ -78,7 +80,9 @@ def load(
     place = torch.device(device)
     if dtype is None:
         dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
-    model = MusicLLMForConditionalGeneration.from_pretrained(directory, config=config, dtype=dtype, frozen=frozen)
+    model = MusicLLMForConditionalGeneration.from_pretrained(
+        directory, config=config, dtype=dtype, frozen=frozen, with_encoder=with_encoder
+    )
     module: nn.Module = model
     module.to(place)
     return model, processor

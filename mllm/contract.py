@@ -7,7 +7,7 @@ directories and loaded modules. Knows nothing of the trained tensors, prompts or
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,11 @@ def is_hub_id(id_or_path: str, directory: Path) -> bool:
 
 
 def verify_parts(
-    config: MusicLLMConfig, directory: Path, *, elsewhere: Mapping[str, str | Path] | None = None
+    config: MusicLLMConfig,
+    directory: Path,
+    *,
+    elsewhere: Mapping[str, str | Path] | None = None,
+    parts: Sequence[str] = FROZEN_PARTS,
 ) -> dict[str, Path]:
     """Locate every frozen part and compare its content with the hash in the configuration.
 
@@ -106,6 +110,7 @@ def verify_parts(
         config: of the checkpoint.
         directory: of the checkpoint.
         elsewhere: paths to use instead of what the configuration says, by part.
+        parts: those that are needed.
 
     Raises:
         CheckpointError: if a part is not described, absent, or altered.
@@ -115,7 +120,7 @@ def verify_parts(
     if unknown:
         raise CheckpointError(f"there is no frozen part {sorted(unknown)}; expected {' or '.join(FROZEN_PARTS)}")
     directories = {}
-    for part in FROZEN_PARTS:
+    for part in parts:
         entry = config.frozen.get(part)
         if entry is None:
             raise CheckpointError(f"{directory / CONFIG_NAME} does not say which {part} it was trained with")

@@ -40,5 +40,9 @@ class ConfigError(MllmError):
     """A setting that is unknown or out of range."""
 
 
+class EncodingError(MllmError):
+    """What an encoder makes of a recording: not in the store, in a damaged shard, or not to be kept there."""
+
+
 class CheckpointError(MllmError):
     """A checkpoint that is absent, incomplete, altered or of another shape."""

@@ -23,6 +23,16 @@ TRAINED_PARTS = ("layer_mix", "audio_adapter", "item_adapter")
 """Attributes of the model that are trained and saved; every other part stays as it was loaded."""
 
 
+@torch.no_grad()
+def encode_windows(
+    encoder: Any, waveforms: Sequence[Float[Tensor, " samples"]]
+) -> list[Float[Tensor, "layers frames encoder_width"]]:
+    """Hidden states of an encoder for each window, mono at its rate, in the order given."""
+    weight = next(encoder.parameters(), None)
+    place = torch.empty(0) if weight is None else weight
+    return by_equal_shape([waveform.to(place.device, place.dtype) for waveform in waveforms], encoder)
+
+
 class Hearing:
     """The hearing parts of a `torch.nn.Module`, which has this class among its bases and calls `build_hearing`."""
 
@@ -76,14 +86,11 @@ class Hearing:
         parts = {name: getattr(self, name) for name in TRAINED_PARTS}
         return nn.ModuleDict({name: part for name, part in parts.items() if part is not None})
 
-    @torch.no_grad()
     def encode_audio(
         self, waveforms: Sequence[Float[Tensor, " samples"]]
     ) -> list[Float[Tensor, "layers frames encoder_width"]]:
         """Hidden states of the frozen encoder for each window, mono at `config.sample_rate_hz`, in the order given."""
-        weight = next(self.audio_encoder.parameters(), None)
-        place = torch.empty(0) if weight is None else weight
-        return by_equal_shape([waveform.to(place.device, place.dtype) for waveform in waveforms], self.audio_encoder)
+        return encode_windows(self.audio_encoder, waveforms)
 
     def soft_tokens(
         self, features: Sequence[Float[Tensor, "layers frames encoder_width"]]

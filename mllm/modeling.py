@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from mllm import contract
-from mllm.configuration import MusicLLMConfig
+from mllm import answer_loss, contract
+from mllm.absent_encoder import AbsentEncoder
+from mllm.configuration import FROZEN_PARTS, MusicLLMConfig
 from mllm.errors import CheckpointError, ConfigError, PromptError
 from mllm.hearing import TRAINED_PARTS, Hearing
 from mllm.strict_io import read_tensors, write_json, write_tensors
@@ -123,6 +124,7 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
         item_features: Sequence[Float[Tensor, "rows item_width"]] | None = None,
         item_embeds: Sequence[Float[Tensor, "tokens width"]] | None = None,
         logits_to_keep: int | Tensor = 0,
+        skip_logits: bool | None = None,
         **options: Any,
     ) -> CausalLMOutputWithPast:
         """The language model's output for text with audio and items in the places of their placeholders.
@@ -141,6 +143,8 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
             item_features: one catalogue item an entry, in the order of their placeholders over the whole batch.
             item_embeds: the same, as `item_tokens` gives them.
             logits_to_keep: compute the logits of that many last tokens only; 0 for all.
+            skip_logits: with labels, compute the loss from the positions that are learnt only and return no logits,
+                where the head allows it (`answer_loss.has_plain_head`); None: in training mode.
             options: handed to the backbone, `num_items_in_batch` (which divides the loss) among them.
 
         Raises:
@@ -158,16 +162,19 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
             input_ids = None
             if position_ids is None and attention_mask is not None and attention_mask.ndim == 2:
                 position_ids = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -inputs_embeds.shape[1] :]
-        output: CausalLMOutputWithPast = self.language_model(
+        options.update(
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
             past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
-            labels=labels,
-            logits_to_keep=logits_to_keep,
-            **options,
         )
+        if skip_logits is None:
+            skip_logits = self.training
+        skip_logits = skip_logits and "shift_labels" not in options and answer_loss.has_plain_head(self.language_model)
+        if skip_logits and labels is not None:
+            return answer_loss.output_with_loss(self.language_model, labels, **options)
+        output: CausalLMOutputWithPast = self.language_model(labels=labels, logits_to_keep=logits_to_keep, **options)
         return output
 
     def prepare_inputs_for_generation(  # type: ignore[override]
@@ -246,6 +253,7 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
         dtype: torch.dtype = torch.float32,
         revision: str | None = None,
         frozen: Mapping[str, str | Path] | None = None,
+        with_encoder: bool = True,
         **options: Any,
     ) -> Self:
         """Open a checkpoint strictly, its frozen parts included, in evaluation mode.
@@ -256,6 +264,8 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
             dtype: of the backbone in memory. Encoder and trained parts are float32: they are small, and they learn.
             revision: of a name on the hub.
             frozen: directories of frozen parts that lie elsewhere than the checkpoint says; the content must agree.
+            with_encoder: False leaves the audio encoder out, whose files need not be there: audio is then given as
+                features or as soft tokens.
             options: for the backbone's own `from_pretrained`: quantization_config, device_map, attn_implementation.
 
         Raises:
@@ -265,18 +275,22 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
             options.pop(hub_option, None)
         directory = contract.find_checkpoint(pretrained_model_name_or_path, revision=revision)
         config = contract.read_config(directory) if config is None else config
-        parts = contract.verify_parts(config, directory, elsewhere=frozen)
+        needed = FROZEN_PARTS if with_encoder else tuple(part for part in FROZEN_PARTS if part != "audio_encoder")
+        parts = contract.verify_parts(config, directory, elsewhere=frozen, parts=needed)
         language_model = contract.load_backbone(parts["backbone"], dtype=dtype, **options)
         contract.check_text_config(config.text_config, language_model.config, parts["backbone"])
-        encoder = contract.load_stated_encoder(config, parts["audio_encoder"])
+        if with_encoder:
+            encoder = contract.load_stated_encoder(config, parts["audio_encoder"])
+        else:
+            encoder = AbsentEncoder(config.encoder_module, config.encoder_config)
         try:
             model = cls(config, language_model, encoder)
         except ConfigError as error:
             raise CheckpointError(f"{directory / contract.CONFIG_NAME}: {error}") from error
         read_tensors(model.trained_parts(), directory / WEIGHTS_NAME)
-        for name, part in parts.items():
-            if name in (frozen or {}) or not contract.is_hub_id(config.frozen[name]["id_or_path"], directory):
-                config.frozen[name]["id_or_path"] = str(part.absolute())
+        for name, entry in config.frozen.items():
+            if name in (frozen or {}) or not contract.is_hub_id(entry["id_or_path"], directory):
+                entry["id_or_path"] = str(parts.get(name, directory / entry["id_or_path"]).absolute())
         config.name_or_path = str(directory)
         if language_model.device.type != "cpu":
             for module in (model.audio_encoder, *model.trained_parts().values()):

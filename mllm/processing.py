@@ -244,10 +244,20 @@ class MusicLLMProcessor(ProcessorMixin):
             PromptError: It cannot become a prompt, or is too long.
         """
         tokens = [sum(self.num_tokens(len(waveform)) for waveform in one.waveforms) for one in recordings]
+        return self.prompt_of(messages, tokens, add_generation_prompt=add_generation_prompt)
+
+    def prompt_of(
+        self, messages: Sequence[Message], audio_tokens: Sequence[int], *, add_generation_prompt: bool
+    ) -> Prompt:
+        """The prompt of a conversation whose recordings, in order, take so many soft tokens each.
+
+        Raises:
+            PromptError: It cannot become a prompt, or is too long.
+        """
         return build_prompt(
             messages,
             self.tokenizer,
-            audio_tokens=tokens,
+            audio_tokens=audio_tokens,
             item_tokens=self.item_places(messages),
             markers=self.markers,
             add_generation_prompt=add_generation_prompt,

@@ -75,7 +75,7 @@ def test_a_large_backbone_computes_on_all_cores(
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     model = write_checkpoint(tmp_path, reference_tokenizer)
-    monkeypatch.setattr(serve._shared, "SMALL_MODEL_PARAMETERS", 1000)
+    monkeypatch.setattr("mllm.commands._shared.SMALL_MODEL_PARAMETERS", 1000)
     with pytest.raises(Replaced):
         cli.main(["serve", str(model)])
     assert started[2]["OMP_NUM_THREADS"] == str(len(os.sched_getaffinity(0)))

@@ -19,7 +19,7 @@ from mllm.instruct_data.lessons import LessonConfig, Lessons, hear_nothing
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.processing import MusicLLMProcessor
 from mllm.prompt import IGNORE_INDEX
-from mllm.train import adapter
+from mllm.train import adapter, packing
 from mllm.train.adapter import AdapterTrainingConfig
 
 ENCODER = cqt.Config(width=16, depth=1, heads=2, feed_forward=16, stem_channels=4, pitch_channels=4, chroma_channels=4)
@@ -120,6 +120,34 @@ def test_only_the_adapter_changes_and_a_run_goes_on(parts: tuple[Path, Path], tm
     changed = {name for name, tensor in again.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed
     assert all(name.startswith("audio_adapter.") and not name.endswith("anchors") for name in changed)
+
+
+def test_packed_steps_train_as_padded_ones(parts: tuple[Path, Path], tmp_path: Path) -> None:
+    """Measured worst difference of a weight after two steps: 3e-8."""
+    weights = []
+    for max_tokens in (None, 700):
+        model, processor = assemble(parts)
+        data = lessons(model, processor, word_steps=0)
+        settings = AdapterTrainingConfig(
+            output=tmp_path / str(max_tokens), steps=2, word_steps=0, save_every=9, max_tokens=max_tokens
+        )
+        batch = adapter.collate([data.batch(0)], pad_id=0, max_tokens=max_tokens)
+        assert ("position_ids" in batch) == (max_tokens is not None)
+        adapter.train(model, settings, data, pad_id=0)
+        weights.append(torch.cat([tensor.detach().flatten() for tensor in model.trained_parts().parameters()]))
+    torch.testing.assert_close(weights[1], weights[0], atol=1e-5, rtol=0)
+
+
+def test_a_backbone_that_cannot_take_packed_rows_is_told_and_padded(
+    parts: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, processor = assemble(parts)
+    monkeypatch.setattr(packing, "obstacle", lambda _: "It reads across borders, so conversations are padded.")
+    settings = AdapterTrainingConfig(output=tmp_path, steps=1, word_steps=0, save_every=9, max_tokens=1)
+    adapter.train(model, settings, lessons(model, processor, word_steps=0), pad_id=0)
+    assert [record.message for record in caplog.records if record.name == adapter.__name__] == [
+        "It reads across borders, so conversations are padded."
+    ]
 
 
 def test_what_was_trained_is_saved_and_opens_again(parts: tuple[Path, Path], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ trained. Two losses: the answers' (through the frozen backbone), and, for an ada
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +21,10 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.prompt import IGNORE_INDEX, Prompt
-from mllm.train import arguments
+from mllm.train import arguments, packing
+from mllm.train.grouping import even_rows
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,8 @@ class AdapterTrainingConfig:
     """Steps between checkpoints."""
     seed: int = 1
     """Seed of the order of the data."""
+    max_tokens: int | None = None
+    """Pack the conversations of a step into rows of at most so many tokens, if the backbone can; None: pad them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,22 +77,32 @@ class _Steps(torch.utils.data.IterableDataset[Sequence[Example]]):
             yield self._examples.batch(step)
 
 
-def collate(batches: Sequence[Sequence[Example]], pad_id: int) -> dict[str, Any]:
-    """Pads one batch on the right.
+def collate(
+    batches: Sequence[Sequence[Example]], pad_id: int, *, max_tokens: int | None = None, borders: bool = False
+) -> dict[str, Any]:
+    """Makes the tensors of one batch.
+
+    Args:
+        batches: the batch, alone.
+        pad_id: token that fills up rows.
+        max_tokens: most tokens of a row of several conversations; None: one conversation a row, padded on the right.
+        borders: as in `packing.packed`.
 
     Returns:
-        `input_ids`, `labels` and `attention_mask` (B, S), `audio_features`, and `words` (N,) over all soft tokens.
+        What `packing.padded` or `packing.packed` gives, `audio_features`, and `words` (N,) over all soft tokens.
+
+    Raises:
+        PromptError: if a conversation is longer than `max_tokens`.
     """
     (batch,) = batches
-    width = max(len(example.prompt.input_ids) for example in batch)
-
-    def padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-        return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])
-
+    if max_tokens is None:
+        tensors: dict[str, Any] = packing.padded([example.prompt for example in batch], pad_id)
+    else:
+        rows = even_rows(batch, max_tokens, lambda example: len(example.prompt.input_ids))
+        tensors = packing.packed([[example.prompt for example in row] for row in rows], pad_id, borders=borders)
+        batch = [example for row in rows for example in row]
     return {
-        "input_ids": padded([example.prompt.input_ids for example in batch], pad_id),
-        "labels": padded([example.prompt.labels for example in batch], IGNORE_INDEX),
-        "attention_mask": padded([[1] * len(example.prompt.input_ids) for example in batch], 0),
+        **tensors,
         "audio_features": [window for example in batch for window in example.features],
         "words": torch.tensor([word for example in batch for word in example.words]),
     }
@@ -168,8 +184,13 @@ def train(
         model=model,
         args=settings,
         train_dataset=_Steps(examples, config.steps),
-        data_collator=lambda rows: collate(rows, pad_id),
     )
+    max_tokens = config.max_tokens  # what the backbone can take is asked where Trainer has put it
+    if max_tokens is not None and (obstacle := packing.obstacle(model.language_model)):
+        _logger.warning("%s", obstacle)
+        max_tokens = None
+    borders = packing.needs_borders(model.language_model)
+    trainer.data_collator = lambda batches: collate(batches, pad_id, max_tokens=max_tokens, borders=borders)
     result = trainer.train(resume_from_checkpoint=get_last_checkpoint(str(config.output)))
     for name in set(vars(model.config)) - settings_before:
         delattr(model.config, name)  # Trainer leaves use_cache there, which is no setting of ours
