@@ -11,13 +11,16 @@ _SCRIPT = """
 import json, sys
 from mllm.commands import _shared
 listener = _shared.open_listener(None, seed=0)
-seen = {"imported": [name for name in ("torch._dynamo", "sklearn", "scipy", "pandas") if name in sys.modules]}
+left_out = ("torch._dynamo", "torch.distributed.tensor", "sklearn", "scipy", "pandas")
+seen = {"imported": [name for name in left_out if name in sys.modules]}
 import torch
 from transformers import BertConfig, masking_utils, models
 with masking_utils.TransformGetItemToIndex():
     seen["compiled"] = torch.compile(lambda x: x + 1, backend="eager")(torch.ones(2)).tolist()
 seen["hidden size"] = BertConfig().hidden_size
 seen["family"] = models.bert.BertConfig.__name__
+from torch.distributed.tensor import DTensor
+seen["distributed"] = [torch.distributed.is_available(), DTensor.__name__]
 from scipy import stats
 seen["scipy"] = stats.__name__
 print(json.dumps(seen))
@@ -36,6 +39,7 @@ def test_what_a_command_leaves_out_is_there_for_others() -> None:
         "compiled": [2.0, 2.0],
         "hidden size": 768,
         "family": "BertConfig",
+        "distributed": [True, "DTensor"],
         "scipy": "scipy.stats",
     }
 

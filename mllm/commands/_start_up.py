@@ -24,6 +24,9 @@ MODEL_FAMILIES = "transformers.models"
 by their own names, as transformers' Auto classes do, need none of that."""
 COMPILER = "torch._dynamo"
 """torch's compiler, sympy and all: transformers imports it to keep it off some functions; nothing here is compiled."""
+DISTRIBUTION = "torch.distributed.tensor"
+"""Tensors spread over processes, with sympy: transformers imports them for models split between GPUs, and a command
+has one process."""
 _COMPILER_CONTEXT = f"{COMPILER}._trace_wrapped_higher_order_op"
 
 
@@ -33,7 +36,7 @@ def lean() -> Iterator[None]:
     if "transformers" in sys.modules:
         yield
         return
-    with _without_garbage_collection(), _without_unused_libraries(), _without_compiler():
+    with _without_garbage_collection(), _without_unused_libraries(), _without_compiler(), _without_distribution():
         _take_for_plain_package(MODEL_FAMILIES)
         yield
 
@@ -85,6 +88,19 @@ def _without_compiler() -> Iterator[None]:
         yield
     finally:
         _remove(stand_ins)
+
+
+@contextlib.contextmanager
+def _without_distribution() -> Iterator[None]:
+    """Have transformers take torch for a build that cannot distribute a model: it then leaves `DISTRIBUTION` alone."""
+    import torch.distributed
+
+    really = torch.distributed.is_available
+    torch.distributed.is_available = lambda: False
+    try:
+        yield
+    finally:
+        torch.distributed.is_available = really
 
 
 class _Compiler(types.ModuleType):
