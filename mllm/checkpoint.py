@@ -20,11 +20,12 @@ import torch
 import yaml
 from torch import nn
 
-from mllm import contract, templates
+from mllm import contract, quantised, templates
 from mllm.configuration import FROZEN_PARTS, MusicLLMConfig
 from mllm.errors import CheckpointError, ConfigError
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.processing import PROCESSOR_FILE, MusicLLMProcessor
+from mllm.quantised import Quantisation
 from mllm.strict_io import is_free, near, written_beside
 
 CARD_NAME = "README.md"
@@ -60,6 +61,7 @@ def load(
     revision: str | None = None,
     frozen: Mapping[str, str | Path] | None = None,
     with_encoder: bool = True,
+    quantisation: Quantisation | None = None,
 ) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
     """Open a checkpoint, all of it checked against its contract.
 
@@ -70,9 +72,11 @@ def load(
         revision: of a name on the hub.
         frozen: directories of frozen parts that lie elsewhere than the checkpoint says; the content must agree.
         with_encoder: False leaves the audio encoder out, whose files need not be there (`mllm.train.encodings`).
+        quantisation: of the frozen backbone in memory, for training; what is saved afterwards says nothing of it.
 
     Raises:
         CheckpointError: if anything is absent, altered, missing, extra or of another shape.
+        ConfigError: if the quantisation is unknown, or a library that it or a LoRA needs is not installed.
     """
     directory = contract.find_checkpoint(id_or_path, revision=revision)
     config = contract.read_config(directory)
@@ -81,7 +85,13 @@ def load(
     if dtype is None:
         dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
     model = MusicLLMForConditionalGeneration.from_pretrained(
-        directory, config=config, dtype=dtype, frozen=frozen, with_encoder=with_encoder
+        directory,
+        config=config,
+        dtype=dtype,
+        frozen=frozen,
+        with_encoder=with_encoder,
+        quantisation=quantisation,
+        **_placed(quantisation, place),
     )
     module: nn.Module = model
     module.to(place)
@@ -164,7 +174,10 @@ def assemble(
     chat_template: str | None = None,
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
     revisions: Mapping[str, str] | None = None,
+    quantisation: Quantisation | None = None,
+    lora: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> MusicLLMForConditionalGeneration:
     """A model to train: frozen parts that are there, an adapter that has learnt nothing yet.
@@ -176,9 +189,12 @@ def assemble(
         adapter: {"name": file name in adapters, and its settings}.
         chat_template: name of a file in mllm/chat_templates; None takes the tokenizer's own template.
             `MusicLLMProcessor.from_config` refuses one that does not fit the tokenizer it is given.
-        seed: of the adapter's first weights.
+        seed: of the first weights of the adapter and of a LoRA.
         dtype: of the backbone in memory.
+        device: where the model goes.
         revisions: of parts that are given by name, by part.
+        quantisation: of the frozen backbone in memory; what is saved afterwards says nothing of it.
+        lora: the fields of `mllm.lora.LoraSettings`, for trained additions to the backbone; None: no LoRA.
         settings: further fields of `MusicLLMConfig`: audio_token and audio_token_id at least.
 
     Raises:
@@ -196,7 +212,9 @@ def assemble(
         places[part] = contract.locate_part(source if named else str(Path(source).absolute()), here, revision=revision)
         frozen[part] = contract.describe_part(places[part], id_or_path=source if named else None, revision=revision)
     with torch.random.fork_rng(devices=[]):
-        language_model: Any = contract.load_backbone(places["backbone"], dtype=dtype)
+        language_model: Any = quantised.load_backbone(
+            places["backbone"], dtype=dtype, quantisation=quantisation, **_placed(quantisation, torch.device(device))
+        )
         encoder = contract.load_encoder(encoder_name, places["audio_encoder"])
         config = MusicLLMConfig(
             text_config=language_model.config,
@@ -204,12 +222,57 @@ def assemble(
             audio_adapter=dict(adapter),
             frozen=frozen,
             chat_template=chat_template,
+            lora=None if lora is None else dict(lora),
             **settings,
         )
         torch.manual_seed(seed)
         model = MusicLLMForConditionalGeneration(config, language_model, encoder)
     if hasattr(model.audio_adapter, "set_anchors"):
         model.audio_adapter.set_anchors(language_model.get_input_embeddings().weight.detach())
+    module: nn.Module = model
+    module.to(device)
+    return model
+
+
+def with_parts(
+    model: MusicLLMForConditionalGeneration,
+    *,
+    lora: Mapping[str, Any] | None = None,
+    item_adapter: Mapping[str, Any] | None = None,
+    item_space: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    **markers: Any,
+) -> MusicLLMForConditionalGeneration:
+    """Give a model, in place, parts that it does not have yet and that have learnt nothing.
+
+    What it has stays as it is, frozen parts and their descriptions included. Where items are added, its processor must
+    be made anew: `MusicLLMProcessor.from_config(model.config, processor.tokenizer)`.
+
+    Args:
+        model: as `load` or `assemble` give it.
+        lora: the fields of `mllm.lora.LoraSettings`.
+        item_adapter: {"name": file name in adapters, and its settings}.
+        item_space: the fields of `mllm.items.ItemSpace`; together with `item_adapter`.
+        seed: of the first weights.
+        markers: item_token and item_token_id, where the model has none.
+
+    Returns:
+        The model.
+
+    Raises:
+        ConfigError: if it has such a part already, or a setting is unknown or out of range.
+    """
+    wanted = {"lora": lora, "item_adapter": item_adapter, "item_space": item_space, **markers}
+    given = {key: value for key, value in wanted.items() if value is not None}
+    for key in given:
+        if getattr(model.config, key, None) is not None:
+            raise ConfigError(f"the model has its {key} already; leave {key} out, or start from a model without")
+    config = MusicLLMConfig.from_dict({**model.config.to_dict(), "text_config": model.config.text_config, **given})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model.extend(config)
+    for part in model.trained_parts().values():
+        part.to(model.language_model.device)
     return model
 
 
@@ -223,6 +286,11 @@ def template_hash(processor: MusicLLMProcessor) -> str:
     if not isinstance(template, str):
         raise CheckpointError(f"the tokenizer's chat template is {type(template).__name__}; expected one text")
     return hashlib.sha256(template.encode("utf-8")).hexdigest()
+
+
+def _placed(quantisation: Quantisation | None, device: torch.device) -> dict[str, Any]:
+    """Options that load a quantised backbone where it is to stay; any other is moved there later."""
+    return {} if quantisation is None else {"device_map": {"": str(device)}}
 
 
 def _agree(processor: MusicLLMProcessor, config: MusicLLMConfig, directory: Path) -> None:

@@ -18,6 +18,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 from mllm import registry
 from mllm.errors import ConfigError
 from mllm.items import ItemSpace
+from mllm.lora import LoraSettings
 from mllm.strict_io import config_from_dict, near
 
 MODEL_TYPE = "mllm"
@@ -74,6 +75,8 @@ class MusicLLMConfig(PreTrainedConfig):
     """As `audio_adapter`, over the rows of an item's features; None where the model takes no items."""
     item_space: Any = None
     """The fields of `mllm.items.ItemSpace`: what the features of an item are."""
+    lora: Any = None
+    """The fields of `mllm.lora.LoraSettings`: the trained additions to the backbone; None where there are none."""
     max_windows: Any = 8
     """Windows of the encoder that are heard of one audio, at least 1."""
     layer_mix: Any = True
@@ -98,7 +101,7 @@ class MusicLLMConfig(PreTrainedConfig):
         for key in PLUG_INS:
             if key != "item_adapter" or self.item_adapter is not None:
                 problems += self._complete_plug_in(key)
-        problems += self._check_items()
+        problems += self._check_items() + self._check_lora()
         problems += self._check_tokens() + self._check_numbers() + _check_frozen(self.frozen)
         if not isinstance(self.chat_template, str | None):
             problems.append(f"chat_template is {self.chat_template!r}; expected a name or null")
@@ -144,6 +147,11 @@ class MusicLLMConfig(PreTrainedConfig):
     def space_of_items(self) -> ItemSpace | None:
         """What the features of an item are; None where the model takes no items."""
         return None if self.item_space is None else config_from_dict(ItemSpace, self.item_space)
+
+    @property
+    def lora_settings(self) -> LoraSettings | None:
+        """The settings of the LoRA on the backbone; None where there is none."""
+        return None if self.lora is None else config_from_dict(LoraSettings, self.lora)
 
     @property
     def reserved_token_ids(self) -> tuple[int, ...]:
@@ -203,6 +211,17 @@ class MusicLLMConfig(PreTrainedConfig):
             self.item_space = dataclasses.asdict(config_from_dict(ItemSpace, self.item_space))
         except ConfigError as error:
             return [f"item_space: {error}"]
+        return []
+
+    def _check_lora(self) -> list[str]:
+        if self.lora is None:
+            return []
+        if not isinstance(self.lora, Mapping):
+            return [f"lora is {self.lora!r}; expected the settings of a LoRA, such as {{'rank': 8}}, or null"]
+        try:
+            self.lora = config_from_dict(LoraSettings, self.lora).to_dict()
+        except ConfigError as error:
+            return [f"lora: {error}"]
         return []
 
     def _check_tokens(self) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
@@ -61,6 +61,23 @@ def read_config(directory: Path) -> MusicLLMConfig:
         return MusicLLMConfig.from_dict(settings)
     except ConfigError as error:
         raise CheckpointError(f"{path}: {error}") from error
+
+
+def check_servable(config: MusicLLMConfig, checkpoint: str | Path) -> None:
+    """See that vLLM can serve a checkpoint, which opens the backbone as it is stored, without a LoRA of ours.
+
+    Args:
+        config: of the checkpoint.
+        checkpoint: its directory or name, for the message.
+
+    Raises:
+        CheckpointError: if there is a LoRA in it.
+    """
+    if config.lora is not None:
+        raise CheckpointError(
+            f"the checkpoint {checkpoint} holds a LoRA, which vLLM does not apply; merge it into the backbone first: "
+            f"mllm export {checkpoint} --out DIR --merge"
+        )
 
 
 def locate_part(id_or_path: str, directory: Path, *, revision: str | None = None) -> Path:
@@ -145,12 +162,12 @@ def describe_part(directory: Path, *, id_or_path: str | None = None, revision: s
     }
 
 
-def load_backbone(directory: Path, *, dtype: torch.dtype, **options: Any) -> PreTrainedModel:
+def load_backbone(directory: Path, *, dtype: torch.dtype | Literal["auto"], **options: Any) -> PreTrainedModel:
     """Open a causal language model strictly, through transformers.
 
     Args:
         directory: of the model, in the format of transformers.
-        dtype: of its weights in memory; what is stored as bfloat16 may be opened as float32.
+        dtype: of its weights in memory; what is stored as bfloat16 may be opened as float32. "auto": as stored.
         options: for `from_pretrained`, such as quantization_config, device_map or attn_implementation.
 
     Raises:

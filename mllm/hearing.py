@@ -62,14 +62,7 @@ class Hearing:
             output_width=config.text_config.hidden_size,
             frames_per_second=audio_encoder.frames_per_second,
         )
-        self.item_adapter = None
-        if config.item_adapter is not None:
-            self.item_adapter = config.item_adapter_module.Adapter(
-                config.item_adapter_config,
-                input_width=config.item_space["width"],
-                output_width=config.text_config.hidden_size,
-                frames_per_second=ROWS_PER_SECOND,
-            )
+        self.build_item_adapter(config)
         found = {
             "sample_rate_hz": audio_encoder.sample_rate_hz,
             "frames_per_second": audio_encoder.frames_per_second,
@@ -80,6 +73,17 @@ class Hearing:
             if stated is not None and abs(stated - value) > 1e-6 * value:
                 raise ConfigError(f"{key} is {stated} in the configuration, but the part runs at {value}")
             setattr(config, key, value)
+
+    def build_item_adapter(self, config: MusicLLMConfig) -> None:
+        """Build the adapter of items, if `config` has one."""
+        self.item_adapter = None
+        if config.item_adapter is not None:
+            self.item_adapter = config.item_adapter_module.Adapter(
+                config.item_adapter_config,
+                input_width=config.item_space["width"],
+                output_width=config.text_config.hidden_size,
+                frames_per_second=ROWS_PER_SECOND,
+            )
 
     def trained_parts(self) -> nn.ModuleDict:
         """The parts that are trained and saved, under the names that their tensors have in a checkpoint."""

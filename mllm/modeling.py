@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
 from jaxtyping import Float, Int
@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from mllm import answer_loss, contract
+from mllm import answer_loss, contract, lora, quantised
 from mllm.absent_encoder import AbsentEncoder
 from mllm.configuration import FROZEN_PARTS, MusicLLMConfig
 from mllm.errors import CheckpointError, ConfigError, PromptError
-from mllm.hearing import TRAINED_PARTS, Hearing
+from mllm.learning import Learning
+from mllm.quantised import Quantisation
 from mllm.strict_io import read_tensors, write_json, write_tensors
 from mllm.window_batches import repeat_by_row
 
@@ -33,7 +34,7 @@ AUDIO_INPUTS = ("audio_waveforms", "audio_features", "audio_embeds")
 ITEM_INPUTS = ("item_features", "item_embeds")
 
 
-class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin):
+class MusicLLMForConditionalGeneration(Learning, PreTrainedModel, GenerationMixin):
     """A causal language model that hears; see `forward`.
 
     Args:
@@ -42,12 +43,11 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
         audio_encoder: an already loaded encoder; None builds one with random weights from `config.audio_encoder`.
 
     Raises:
-        ConfigError: if a rate in `config` is not what the encoder or the adapter runs at.
+        ConfigError: if a rate in `config` is not what the encoder or the adapter runs at, or the backbone cannot have
+            the LoRA of `config`.
     """
 
     config_class = MusicLLMConfig
-    config: MusicLLMConfig
-    language_model: Any
     if TYPE_CHECKING:
         # transformers types the receiver of `generate` as a protocol that is not met by its own models.
         generate: Any
@@ -71,34 +71,29 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
         config.text_config = language_model.config
         self.language_model = language_model
         self.build_hearing(config, audio_encoder)
-        self.generation_config = self._generation_defaults()
+        self._inject_lora(config)
         self.post_init()  # type: ignore[no-untyped-call]
-        self._keys_to_ignore_on_save = set(self.state_dict()) - set(self.trained_parts().state_dict())
-        self.freeze()
+        self._complete()
 
     def init_weights(self) -> None:
         """Nothing: every part has set its own weights, and one that was loaded must keep them."""
 
-    def freeze(self) -> None:
-        """Make exactly `TRAINED_PARTS` trainable: the one place that decides it."""
-        for name, part in self.named_children():
-            part.requires_grad_(name in TRAINED_PARTS)
-        self.train(self.training)
+    def extend(self, config: MusicLLMConfig) -> None:
+        """Give the model, in place, the parts that `config` names and that it does not have: items, a LoRA.
 
-    def train(self, mode: bool = True) -> Self:
-        """Training mode for the parts that learn; a part without a trainable parameter stays in evaluation mode.
+        Args:
+            config: the model's own, with these parts added.
 
-        Gradient checkpointing looks at the mode of a layer, so where it is on, the layers of a frozen backbone carry
-        the flag themselves while their dropout stays off.
+        Raises:
+            ConfigError: if the backbone cannot have the LoRA of `config`.
         """
-        super().train(mode)
-        for part in self.children():
-            if not any(parameter.requires_grad for parameter in part.parameters()):
-                part.eval()
-        for module in self.language_model.modules():
-            if getattr(module, "gradient_checkpointing", False):
-                module.training = mode
-        return self
+        config.text_config = self.language_model.config
+        if self.item_adapter is None:
+            self.build_item_adapter(config)
+        if self.config.lora is None:
+            self._inject_lora(config)
+        self.config = config
+        self._complete()
 
     def get_input_embeddings(self) -> nn.Module:
         """The backbone's token embedding."""
@@ -250,10 +245,11 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
         pretrained_model_name_or_path: str | Path,
         *,
         config: MusicLLMConfig | None = None,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | Literal["auto"] = torch.float32,
         revision: str | None = None,
         frozen: Mapping[str, str | Path] | None = None,
         with_encoder: bool = True,
+        quantisation: Quantisation | None = None,
         **options: Any,
     ) -> Self:
         """Open a checkpoint strictly, its frozen parts included, in evaluation mode.
@@ -261,15 +257,18 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
         Args:
             pretrained_model_name_or_path: directory of a checkpoint, or a name on the hub.
             config: settings to use instead of the checkpoint's own.
-            dtype: of the backbone in memory. Encoder and trained parts are float32: they are small, and they learn.
+            dtype: of the backbone in memory; "auto": as it is stored. Encoder and trained parts are float32: they are
+                small, and they learn.
             revision: of a name on the hub.
             frozen: directories of frozen parts that lie elsewhere than the checkpoint says; the content must agree.
             with_encoder: False leaves the audio encoder out, whose files need not be there: audio is then given as
                 features or as soft tokens.
-            options: for the backbone's own `from_pretrained`: quantization_config, device_map, attn_implementation.
+            quantisation: of the frozen backbone in memory, for training.
+            options: for the backbone's own `from_pretrained`: device_map, attn_implementation.
 
         Raises:
             CheckpointError: saying what was expected and what was found.
+            ConfigError: if the quantisation is unknown, or a library that it needs is not installed.
         """
         for hub_option in _AUTO_CLASS_OPTIONS:
             options.pop(hub_option, None)
@@ -277,7 +276,7 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
         config = contract.read_config(directory) if config is None else config
         needed = FROZEN_PARTS if with_encoder else tuple(part for part in FROZEN_PARTS if part != "audio_encoder")
         parts = contract.verify_parts(config, directory, elsewhere=frozen, parts=needed)
-        language_model = contract.load_backbone(parts["backbone"], dtype=dtype, **options)
+        language_model = quantised.load_backbone(parts["backbone"], dtype=dtype, quantisation=quantisation, **options)
         contract.check_text_config(config.text_config, language_model.config, parts["backbone"])
         if with_encoder:
             encoder = contract.load_stated_encoder(config, parts["audio_encoder"])
@@ -336,6 +335,18 @@ class MusicLLMForConditionalGeneration(Hearing, PreTrainedModel, GenerationMixin
                 tokens = torch.cat([one.to(filled.device, filled.dtype) for one in embeds])  # (N, H)
                 filled = filled.masked_scatter(is_place[kind][..., None], tokens)
         return filled
+
+    def _inject_lora(self, config: MusicLLMConfig) -> None:
+        """Put the LoRA of `config`, if it has one, into the backbone; targets that it leaves open are filled in."""
+        settings = config.lora_settings
+        if settings is not None:
+            config.lora = lora.inject(self.language_model, settings).to_dict()
+
+    def _complete(self) -> None:
+        """What follows from the parts that are there."""
+        self.generation_config = self._generation_defaults()
+        self._keys_to_ignore_on_save = set(self.state_dict()) - set(self.trained_parts().state_dict())
+        self.freeze()
 
     def _generation_defaults(self) -> Any:
         """The backbone's own defaults; a placeholder is never an answer."""

@@ -325,8 +325,11 @@ def train(model: MusicLLMForConditionalGeneration, directory: Path, *, steps: in
     trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
 
 
-def test_three_training_steps_change_the_adapter_and_not_one_frozen_byte(tmp_path: Path) -> None:
-    model = build()
+@pytest.mark.parametrize("settings", [{}, {"lora": {"rank": 2, "dropout": 0.1}}])
+def test_three_training_steps_change_what_is_trained_and_not_one_frozen_byte(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    model = build(**settings)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     train(model, tmp_path / "run", steps=3)
     after = model.state_dict()
@@ -334,7 +337,7 @@ def test_three_training_steps_change_the_adapter_and_not_one_frozen_byte(tmp_pat
     changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
     assert changed == set(model.trained_parts().state_dict())
 
-    resumed = build()
+    resumed = build(**settings)
     train(resumed, tmp_path / "run", steps=3, resume=tmp_path / "run" / "checkpoint-2")
     for name, tensor in resumed.state_dict().items():
         assert torch.equal(tensor, after[name]), name

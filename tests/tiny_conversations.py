@@ -44,8 +44,11 @@ def llama(attention: str = "sdpa") -> Any:
     return model
 
 
-def hearing(backbone: Any) -> MusicLLMForConditionalGeneration:
-    """A model on a backbone, with a small adapter of two soft tokens a second, in training mode."""
+def hearing(backbone: Any, **settings: Any) -> MusicLLMForConditionalGeneration:
+    """A model on a backbone, with a small adapter of two soft tokens a second, in training mode.
+
+    `settings` are further fields of its configuration.
+    """
     torch.manual_seed(7)
     encoder: Any = registry.find("encoder", "mert").Encoder.from_pretrained(_MERT)
     config = MusicLLMConfig(
@@ -54,6 +57,7 @@ def hearing(backbone: Any) -> MusicLLMForConditionalGeneration:
         audio_adapter={"name": "linear", "tokens_per_second": 2.0},
         audio_token="<audio>",
         audio_token_id=AUDIO,
+        **settings,
     )
     return MusicLLMForConditionalGeneration(config, backbone, encoder).train()
 

@@ -229,6 +229,7 @@ def _checkpoint(model: str | None, catalogue: str | None) -> tuple[str, MusicLLM
 
         found = find_model(model)
         config = contract.read_config(contract.find_checkpoint(found))
+        contract.check_servable(config, found)
         if catalogue is not None:
             open_for(config.space_of_items, catalogue)
     return str(found), config

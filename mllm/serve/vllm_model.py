@@ -56,6 +56,7 @@ class MusicLLMForConditionalGeneration(Hearing, nn.Module, SupportsMultiModal, S
         super().__init__()
         model_config = vllm_config.model_config
         self.config: MusicLLMConfig = model_config.hf_config
+        contract.check_servable(self.config, model_config.model)
         self._checkpoint = contract.find_checkpoint(model_config.model, revision=model_config.revision)
         with set_default_torch_dtype(torch.float32):
             self.build_hearing(self.config)
