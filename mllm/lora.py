@@ -84,14 +84,14 @@ def inject(language_model: Any, settings: LoraSettings) -> LoraSettings:
                 f"{near(target, found)}; expected some of: {', '.join(found)}"
             )
     settings = dataclasses.replace(settings, targets=settings.targets or tuple(found))
-    config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=list(settings.targets),
-        fan_in_fan_out=any(found[target] is Conv1D for target in settings.targets),
-    )
-    inject_adapter_in_model(config, language_model, adapter_name=ADAPTER)
+    options: dict[str, Any] = {  # as PEFT takes an alpha that is no whole number, but does not say so
+        "r": settings.rank,
+        "lora_alpha": settings.alpha,
+        "lora_dropout": settings.dropout,
+        "target_modules": list(settings.targets),
+        "fan_in_fan_out": any(found[target] is Conv1D for target in settings.targets),
+    }
+    inject_adapter_in_model(LoraConfig(**options), language_model, adapter_name=ADAPTER)
     trained(language_model).float()
     return settings
 

@@ -48,6 +48,7 @@ class MusicLLMForConditionalGeneration(Learning, PreTrainedModel, GenerationMixi
     """
 
     config_class = MusicLLMConfig
+    config: MusicLLMConfig
     if TYPE_CHECKING:
         # transformers types the receiver of `generate` as a protocol that is not met by its own models.
         generate: Any

@@ -95,7 +95,7 @@ def _keep_gradients(model: PreTrainedModel) -> None:
     On processors with AVX512-BF16, bitsandbytes packs a layer anew in its first pass without gradients, such as an
     evaluation, and from then on no gradient flows through it: what is trained stops learning, silently.
     """
-    from bitsandbytes.nn import Linear4bit
+    from bitsandbytes.nn.modules import Linear4bit
 
     for module in model.modules():
         if isinstance(module, Linear4bit):

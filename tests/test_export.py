@@ -19,8 +19,8 @@ from mllm.strict_io import content_hash
 from tests.tiny_checkpoint import tone, write_checkpoint
 
 PARTS = ("backbone", "audio_encoder")
-MERGE_BOUND = 2e-5
-"""Of the difference of a logit, of 8 at most, in float32: a merged weight is rounded once. Measured worst: 2e-6."""
+MERGE_BOUND = 5e-5
+"""Of the difference of a logit, of 9 at most: in float32 the sums are taken in another order. Measured worst: 7e-6."""
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_a_merged_backbone_answers_as_the_lora_did(with_lora: Path, plain: Path,
     merged, _ = checkpoint.load(whole)
     expected = logits(checkpoint.load(with_lora)[0])
     torch.testing.assert_close(logits(merged), expected, atol=MERGE_BOUND, rtol=0)
-    assert (logits(checkpoint.load(plain)[0]) - expected).abs().max() > 1000 * MERGE_BOUND
+    assert (logits(checkpoint.load(plain)[0]) - expected).abs().max() > 100 * MERGE_BOUND
     text = torch.tensor([[30, 31, 32]])
     alone: Any = AutoModelForCausalLM.from_pretrained(whole / "backbone")
     assert torch.equal(alone(text).logits, merged(text).logits)

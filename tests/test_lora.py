@@ -97,7 +97,7 @@ def test_without_peft_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_fresh_lora_changes_nothing() -> None:
-    model = hearing(llama(), lora={}).eval()
+    model: Any = hearing(llama(), lora={}).eval()
     assert model.config.lora == {"rank": 8, "alpha": 16.0, "dropout": 0.0, "targets": ALL}
     assert torch.equal(model(TEXT).logits, llama().eval()(TEXT).logits)
     learn(model)
@@ -107,7 +107,7 @@ def test_a_fresh_lora_changes_nothing() -> None:
 
 
 def test_only_the_targets_have_an_addition() -> None:
-    model = hearing(llama(), lora={"targets": ["q_proj", "v_proj"], "rank": 3})
+    model: Any = hearing(llama(), lora={"targets": ["q_proj", "v_proj"], "rank": 3})
     assert set(lora.layers(model.language_model)) == {
         f"model.layers.{index}.self_attn.{name}" for index in range(2) for name in ("q_proj", "v_proj")
     }
@@ -115,13 +115,13 @@ def test_only_the_targets_have_an_addition() -> None:
 
 
 def test_the_weights_of_a_lora_are_float32_over_a_bfloat16_backbone() -> None:
-    model = hearing(llama().to(torch.bfloat16), lora={})
+    model: Any = hearing(llama().to(torch.bfloat16), lora={})
     assert {parameter.dtype for parameter in lora.trained(model.language_model).parameters()} == {torch.float32}
     assert torch.equal(model.eval()(TEXT).logits, llama().to(torch.bfloat16).eval()(TEXT).logits)
 
 
 def test_gradient_reaches_the_lora_and_the_adapter_and_nothing_else() -> None:
-    model = hearing(llama(), lora={}).train()
+    model: Any = hearing(llama(), lora={}).train()
     learn(model)
     loss(model).backward()
     trained = set(model.trained_parts().state_dict())
@@ -135,7 +135,7 @@ def test_text_teaches_the_lora_under_gradient_checkpointing() -> None:
     """No soft token carries a gradient into the layers here."""
     gradients = []
     for checkpointing in (False, True):
-        model = hearing(llama(), lora={})
+        model: Any = hearing(llama(), lora={})
         learn(model)
         if checkpointing:
             model.gradient_checkpointing_enable()
@@ -155,10 +155,10 @@ def test_the_dropout_of_the_lora_is_on_in_training_and_the_backbones_is_off() ->
             layer.self_attn.attention_dropout = 0.5
         return model
 
-    model = hearing(backbone(), lora={}).train()
+    model: Any = hearing(backbone(), lora={}).train()
     learn(model)
     assert torch.equal(loss(model), loss(model))  # none of the LoRA, and none of the backbone
-    model = hearing(backbone(), lora={"dropout": 0.5}).train()
+    model: Any = hearing(backbone(), lora={"dropout": 0.5}).train()
     learn(model)
     assert not torch.equal(loss(model), loss(model))
     model.freeze(["audio_adapter"])
@@ -170,7 +170,7 @@ def test_the_dropout_of_the_lora_is_on_in_training_and_the_backbones_is_off() ->
 
 @pytest.mark.parametrize("trained", [["lora"], ["audio_adapter"], ["layer_mix", "lora"], []])
 def test_what_learns_can_be_chosen(trained: list[str]) -> None:
-    model = hearing(llama(), lora={"rank": 2})
+    model: Any = hearing(llama(), lora={"rank": 2})
     model.freeze(trained)
     learning = {
         lora.LORA if "lora_" in name else name.partition(".")[0]
@@ -185,7 +185,7 @@ def test_what_learns_can_be_chosen(trained: list[str]) -> None:
 
 
 def test_what_is_not_there_cannot_be_chosen() -> None:
-    model = hearing(llama())
+    model: Any = hearing(llama())
     with pytest.raises(ConfigError, match="this model has no 'lora' to train; it has layer_mix, audio_adapter"):
         model.freeze(["lora"])
     with pytest.raises(ConfigError, match=r"no 'audio_adaptr' to train \(did you mean 'audio_adapter'\?\)"):
@@ -304,8 +304,8 @@ def backbones() -> dict[str, Callable[[], Any]]:
 
 @pytest.mark.parametrize("name", backbones())
 def test_a_merged_lora_computes_the_same(name: str) -> None:
-    """Measured worst difference of a logit, of 3 at most: 1e-6."""
-    model = hearing(backbones()[name](), lora={"rank": 4}).eval()
+    """Measured worst difference of a logit, of 3.4 at most: 3.5e-6."""
+    model: Any = hearing(backbones()[name](), lora={"rank": 4}).eval()
     fresh = model(TEXT).logits
     learn(model)
     expected = model(TEXT).logits

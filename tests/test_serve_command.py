@@ -232,6 +232,26 @@ def test_what_it_cannot_serve(
     assert not started
 
 
+def test_a_lora_inside_a_checkpoint_must_be_merged_first(
+    started: list[Any],
+    tmp_path: Path,
+    reference_tokenizer: PreTrainedTokenizerFast,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model, processor = checkpoint.load(write_checkpoint(tmp_path, reference_tokenizer))
+    checkpoint.with_parts(model, lora={"rank": 2})
+    place = tmp_path / "with-lora"
+    checkpoint.save(model, processor, place, card="", run={})
+    assert cli.main(["serve", str(place)]) == 2
+    said = capsys.readouterr().err
+    assert f"merge it into the backbone first: mllm export {place} --out DIR --merge\n" in said
+    assert said.count("\n") == 1
+    assert not started
+    assert cli.main(["export", str(place), "--out", str(tmp_path / "merged"), "--merge"]) == 0
+    with pytest.raises(Replaced):
+        cli.main(["serve", str(tmp_path / "merged")])
+
+
 def test_without_vllm_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
