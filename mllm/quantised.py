@@ -50,9 +50,7 @@ def load_backbone(
     model = contract.load_backbone(directory, dtype=dtype, quantization_config=settings, **options)
     del model.config.quantization_config
     _keep_gradients(model)
-    logger = logging.getLogger(_INT8_LOGGER)
-    if _is_no_cast_message not in logger.filters:
-        logger.addFilter(_is_no_cast_message)
+    logging.getLogger(_INT8_LOGGER).addFilter(_is_no_cast_message)
     return model
 
 

@@ -133,9 +133,14 @@ def test_no_weights_are_loaded_to_link_them(plain: Path, tmp_path: Path, monkeyp
     assert cli.main(["export", str(plain), "--out", str(tmp_path / "whole")]) == 0
 
 
-def test_a_merged_backbone_answers_as_the_lora_did(with_lora: Path, plain: Path, tmp_path: Path) -> None:
+def test_a_merged_backbone_answers_as_the_lora_did(
+    with_lora: Path, plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["export", str(with_lora), "--out", str(tmp_path / "whole"), "--merge"]) == 0
     whole = tmp_path / "whole"
+    linked = size(whole / "audio_encoder")
+    said = capsys.readouterr().out
+    assert said == f"checkpoint: {whole}; linked: {linked} bytes; written: {size(whole) - linked} bytes\n"
     stated = settings(whole)
     assert stated["lora"] is None
     assert stated["frozen"]["backbone"]["sha256"] == content_hash(whole / "backbone")

@@ -97,7 +97,8 @@ def test_without_peft_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_fresh_lora_changes_nothing() -> None:
-    model: Any = hearing(llama(), lora={}).eval()
+    model: Any = hearing(llama(), lora={})
+    model.eval()
     assert model.config.lora == {"rank": 8, "alpha": 16.0, "dropout": 0.0, "targets": ALL}
     assert torch.equal(model(TEXT).logits, llama().eval()(TEXT).logits)
     learn(model)
@@ -123,7 +124,8 @@ def test_the_weights_of_a_lora_are_float32_over_a_bfloat16_backbone() -> None:
 def test_gradient_reaches_the_lora_and_the_adapter_and_nothing_else() -> None:
     model: Any = hearing(llama(), lora={}).train()
     learn(model)
-    loss(model).backward()
+    found: Any = loss(model)
+    found.backward()
     trained = set(model.trained_parts().state_dict())
     assert any("lora_A" in name for name in trained)
     for name, parameter in model.named_parameters():
@@ -158,7 +160,7 @@ def test_the_dropout_of_the_lora_is_on_in_training_and_the_backbones_is_off() ->
     model: Any = hearing(backbone(), lora={}).train()
     learn(model)
     assert torch.equal(loss(model), loss(model))  # none of the LoRA, and none of the backbone
-    model: Any = hearing(backbone(), lora={"dropout": 0.5}).train()
+    model = hearing(backbone(), lora={"dropout": 0.5}).train()
     learn(model)
     assert not torch.equal(loss(model), loss(model))
     model.freeze(["audio_adapter"])
@@ -305,7 +307,8 @@ def backbones() -> dict[str, Callable[[], Any]]:
 @pytest.mark.parametrize("name", backbones())
 def test_a_merged_lora_computes_the_same(name: str) -> None:
     """Measured worst difference of a logit, of 3.4 at most: 3.5e-6."""
-    model: Any = hearing(backbones()[name](), lora={"rank": 4}).eval()
+    model: Any = hearing(backbones()[name](), lora={"rank": 4})
+    model.eval()
     fresh = model(TEXT).logits
     learn(model)
     expected = model(TEXT).logits

@@ -55,8 +55,9 @@ def backbone(tmp_path_factory: pytest.TempPathFactory, reference_tokenizer: PreT
         eos_token_id=reference_tokenizer.eos_token_id,
     )
     model: Any = LlamaForCausalLM(config)
-    model.save_pretrained(tmp_path_factory.mktemp("parts") / "llama")
-    return tmp_path_factory.getbasetemp() / "parts0" / "llama"
+    directory = tmp_path_factory.mktemp("quantised") / "llama"
+    model.save_pretrained(directory)
+    return directory
 
 
 @pytest.fixture(scope="module")

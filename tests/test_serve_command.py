@@ -242,6 +242,7 @@ def test_a_lora_inside_a_checkpoint_must_be_merged_first(
     checkpoint.with_parts(model, lora={"rank": 2})
     place = tmp_path / "with-lora"
     checkpoint.save(model, processor, place, card="", run={})
+    capsys.readouterr()  # progress of writing the checkpoint
     assert cli.main(["serve", str(place)]) == 2
     said = capsys.readouterr().err
     assert f"merge it into the backbone first: mllm export {place} --out DIR --merge\n" in said

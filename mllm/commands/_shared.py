@@ -6,6 +6,7 @@ In: parsed options. Out: a `Listener`, sentences and progress on standard error.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import warnings
@@ -119,6 +120,12 @@ def quiet_libraries() -> None:
     if not sys.warnoptions:
         for library in ("torch", "transformers", "huggingface_hub"):
             warnings.filterwarnings("ignore", module=rf"{library}\b")
+    # Where it is installed, DeepSpeed is imported by others, and warns on standard output, where answers go.
+    logging.getLogger("DeepSpeed").addFilter(_is_error)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 def say(sentence: str) -> None:
