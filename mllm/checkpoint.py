@@ -62,6 +62,7 @@ def load(
     frozen: Mapping[str, str | Path] | None = None,
     with_encoder: bool = True,
     quantisation: Quantisation | None = None,
+    attention: str | None = None,
 ) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
     """Open a checkpoint, all of it checked against its contract.
 
@@ -73,6 +74,7 @@ def load(
         frozen: directories of frozen parts that lie elsewhere than the checkpoint says; the content must agree.
         with_encoder: False leaves the audio encoder out, whose files need not be there (`mllm.train.encodings`).
         quantisation: of the frozen backbone in memory, for training; what is saved afterwards says nothing of it.
+        attention: how the backbone attends, such as "sdpa"; None: as transformers chooses.
 
     Raises:
         CheckpointError: if anything is absent, altered, missing, extra or of another shape.
@@ -92,6 +94,7 @@ def load(
         with_encoder=with_encoder,
         quantisation=quantisation,
         **_placed(quantisation, place),
+        **({} if attention is None else {"attn_implementation": attention}),
     )
     module: nn.Module = model
     module.to(place)
@@ -135,6 +138,7 @@ def save(
     card: str,
     run: Mapping[str, Any],
     frozen: Mapping[str, str] | None = None,
+    tensors: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a checkpoint beside its place and move it there; an older checkpoint in that place is replaced.
 
@@ -146,6 +150,7 @@ def save(
         run: the resolved run configuration, with the hashes of its data.
         frozen: where a reader will find a part, if not where it lies now: a plain folder name such as "backbone"
             (the part is copied into the checkpoint), an absolute path, or a name on the hub.
+        tensors: the trained tensors by their names, where they are others than the model's own.
 
     Raises:
         CheckpointError: if the place is taken by something else, or a frozen part is not described or altered.
@@ -154,7 +159,7 @@ def save(
     if not is_free(target, unless=contract.CONFIG_NAME):
         raise CheckpointError(f"{target} holds something that is not a checkpoint; give an absent or empty directory")
     with written_beside(target) as work:
-        model.save_pretrained(work)
+        model.save_pretrained(work, state_dict=tensors)
         processor.save_pretrained(work)
         config = model.config_for(work)
         config.chat_template_sha256 = template_hash(processor)

@@ -44,5 +44,9 @@ class EncodingError(MllmError):
     """What an encoder makes of a recording: not in the store, in a damaged shard, or not to be kept there."""
 
 
+class TrainingError(MllmError):
+    """A training that cannot go on: its loss is no number any more, or memory or disk are full."""
+
+
 class CheckpointError(MllmError):
     """A checkpoint that is absent, incomplete, altered or of another shape."""

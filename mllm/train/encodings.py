@@ -67,6 +67,42 @@ class Encodings:
             ),
         )
 
+    def keys(self, messages: Sequence[Message]) -> tuple[str, ...]:
+        """Names of the shards of a conversation's recordings, in order; whether they are there is not looked at.
+
+        Raises:
+            EncodingError: the content of a recording is not known.
+        """
+        parts = [part for message in messages for part in message.parts if isinstance(part, Audio)]
+        return tuple(self._key(part) for part in parts)
+
+    def windows(self, key: str, *, place: str = "") -> tuple[Float[Tensor, "layers frames width"], ...]:
+        """What the encoder made of a recording, by the name of its shard.
+
+        Args:
+            key: from `keys`.
+            place: who mentions the recording, for the message.
+
+        Raises:
+            EncodingError: it is not in the store any more, or its shard is damaged.
+        """
+        encoding = self._store.read(key)
+        if encoding is None:
+            raise EncodingError(
+                f"{place or 'a recording'} needs the shard {key}, which is not in the store {self._store.directory} "
+                "any more; start the training again, which encodes it"
+            )
+        return encoding.windows
+
+    def seconds(self, messages: Sequence[Message]) -> float:
+        """Seconds of the recordings of a conversation that are heard; reads no features.
+
+        Raises:
+            EncodingError: as `of`.
+        """
+        parts = [part for message in messages for part in message.parts if isinstance(part, Audio)]
+        return sum(self._outline(part).seconds_heard for part in parts)
+
     def num_tokens(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Soft tokens of each recording of a conversation; reads no features.
 

@@ -1,0 +1,167 @@
+"""Conversations as a training reads them: token ids, labels and the names of their encodings, kept in an Arrow file.
+
+In: conversations whose recordings were encoded. Out: a `datasets.Dataset` that is mapped into memory, so that several
+processes share it and an epoch begins at once. Knows no model and decodes no audio.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+from datasets.arrow_writer import ArrowWriter
+
+from mllm.errors import ConfigError, EncodingError, MllmError, PromptError
+from mllm.messages import Item
+from mllm.processing import MusicLLMProcessor
+from mllm.prompt import IGNORE_INDEX
+from mllm.strict_io import write_json, written_beside
+from mllm.train.conversations import Conversation
+from mllm.train.encodings import Encodings
+
+FILE = "conversations.arrow"
+SUMMARY = "summary.json"
+FEATURES = datasets.Features(
+    {
+        "place": datasets.Value("string"),
+        "input_ids": datasets.List(datasets.Value("int32")),
+        "labels": datasets.List(datasets.Value("int32")),
+        "length": datasets.Value("int32"),
+        "shards": datasets.List(datasets.Value("string")),
+        "items": datasets.List(datasets.Value("string")),
+        "seconds": datasets.Value("float64"),
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a prepared file holds."""
+
+    conversations: int
+    tokens: int
+    """Soft tokens among them."""
+    learnt_tokens: int
+    longest: int
+    """Tokens of the longest conversation."""
+    seconds: float
+    """Of audio that is heard, as often as it is mentioned."""
+    recordings: int
+    """Distinct stretches."""
+    left_out: int
+    """Conversations that cannot be used."""
+    sha256: str
+    """Of everything in the file."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a conversation must keep to."""
+
+    max_tokens: int | None
+    """Most tokens; None: as many as the backbone takes."""
+    leave_out_bad: bool
+    """Whether others are left out; otherwise they are an error."""
+
+
+MOST_TOLD = 20
+
+
+def prepare(
+    conversations: Iterable[Conversation | MllmError],
+    encodings: Encodings,
+    processor: MusicLLMProcessor,
+    limits: Limits,
+    directory: Path,
+) -> Summary:
+    """Write the conversations into a directory, whole or not at all.
+
+    Raises:
+        ConfigError: conversations cannot be used, or none is left; up to `MOST_TOLD` of them are named.
+    """
+    bad: list[str] = []
+    counted = {"conversations": 0, "tokens": 0, "learnt_tokens": 0, "longest": 0}
+    seconds, shards = 0.0, set()
+    content = hashlib.sha256()
+    with written_beside(directory) as work:
+        writer = ArrowWriter(path=str(work / FILE), features=FEATURES)
+        for row in _rows(conversations, encodings, processor, limits, bad):
+            writer.write(row)
+            counted["conversations"] += 1
+            counted["tokens"] += row["length"]
+            counted["learnt_tokens"] += sum(label != IGNORE_INDEX for label in row["labels"])
+            counted["longest"] = max(counted["longest"], row["length"])
+            seconds += row["seconds"]
+            shards.update(row["shards"])
+            content.update(json.dumps({key: row[key] for key in row if key != "place"}).encode())
+        if bad and not limits.leave_out_bad:
+            raise ConfigError(f"{told(bad)}; mend or remove them, or set data.leave_out_bad=true")
+        if not counted["conversations"]:
+            raise ConfigError(f"no conversation can be used; {told(bad) if bad else 'the data is empty'}")
+        writer.finalize()
+        summary = Summary(
+            **counted, seconds=seconds, recordings=len(shards), left_out=len(bad), sha256=content.hexdigest()
+        )
+        write_json(dataclasses.asdict(summary), work / SUMMARY)
+    return summary
+
+
+def open_prepared(directory: Path) -> datasets.Dataset:
+    """The conversations in a directory that `prepare` wrote."""
+    return datasets.Dataset.from_file(str(directory / FILE))
+
+
+def read_summary(directory: Path) -> Summary:
+    """What they are."""
+    return Summary(**json.loads((directory / SUMMARY).read_text(encoding="utf-8")))
+
+
+def told(bad: list[str]) -> str:
+    """Conversations that cannot be used, in one sentence."""
+    more = f"; and {len(bad) - MOST_TOLD} more" if len(bad) > MOST_TOLD else ""
+    count = "1 conversation" if len(bad) == 1 else f"{len(bad)} conversations"
+    return f"{count} cannot be used: {'; '.join(bad[:MOST_TOLD])}{more}"
+
+
+def _rows(
+    conversations: Iterable[Conversation | MllmError],
+    encodings: Encodings,
+    processor: MusicLLMProcessor,
+    limits: Limits,
+    bad: list[str],
+) -> Iterator[dict[str, Any]]:
+    for conversation in conversations:
+        if isinstance(conversation, MllmError):
+            bad.append(str(conversation))
+            continue
+        try:
+            yield _row(conversation, encodings, processor, limits.max_tokens)
+        except (EncodingError, PromptError) as error:
+            bad.append(f"{conversation.place}: {error}")
+
+
+def _row(
+    conversation: Conversation, encodings: Encodings, processor: MusicLLMProcessor, max_tokens: int | None
+) -> dict[str, Any]:
+    messages = conversation.messages
+    prompt = processor.prompt_of(messages, encodings.num_tokens(messages), add_generation_prompt=False)
+    if all(label == IGNORE_INDEX for label in prompt.labels):
+        raise PromptError("nothing is learnt from it; expected an answer of the assistant that is not empty")
+    if max_tokens is not None and len(prompt.input_ids) > max_tokens:
+        raise PromptError(
+            f"it has {len(prompt.input_ids)} tokens, but a row takes {max_tokens}; raise data.max_tokens, or shorten it"
+        )
+    return {
+        "place": conversation.place,
+        "input_ids": list(prompt.input_ids),
+        "labels": list(prompt.labels),
+        "length": len(prompt.input_ids),
+        "shards": list(encodings.keys(messages)),
+        "items": [part.id for message in messages for part in message.parts if isinstance(part, Item)],
+        "seconds": encodings.seconds(messages),
+    }

@@ -1,0 +1,271 @@
+"""What a training would be, without training: data checked, tokens counted, memory and time estimated, prompts shown.
+
+In: a `RunConfig`. Out: a text. Writes nothing, encodes nothing: lengths of recordings are those that their files state,
+and one step is computed with random encodings of the right shapes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mllm import audio
+from mllm.decode import name_of
+from mllm.errors import ConfigError, MllmError
+from mllm.messages import Audio, Item
+from mllm.modeling import MusicLLMForConditionalGeneration
+from mllm.processing import MusicLLMProcessor
+from mllm.prompt import IGNORE_INDEX, Prompt
+from mllm.train import held_out, launch, memory, opening, packing, preparation, prepared, schedule, stage
+from mllm.train.conversations import Conversation
+from mllm.train.grouping import Grouping, GroupingConfig, fill_row, like_lengths
+from mllm.train.rows import Ready, collator, filler
+from mllm.train.run_config import RunConfig
+
+SHOWN_PROMPTS = 3
+TIMED_ROWS = 2
+"""Rows that are computed to tell how long a step takes, after one that is not counted."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class _Seen:
+    """A conversation as far as its files' headers tell."""
+
+    prompt: Prompt
+    samples: tuple[int, ...]
+    """Of each window, over all recordings."""
+    seconds: float
+    items: int
+
+
+def rehearse(config: RunConfig, say: Callable[[str], object]) -> str:
+    """Check and estimate a training.
+
+    Args:
+        config: of the run.
+        say: called with what is done now.
+
+    Returns:
+        A text of several lines.
+
+    Raises:
+        ConfigError: settings or data cannot be used; everything that is wrong is named.
+        CheckpointError: what the run begins with is absent or altered.
+    """
+    launch.deepspeed_settings(config.train.deepspeed)
+    schedule.accumulation(config, num_rows=1)
+    stage.is_finished(config, Path(config.out).absolute())
+    say("opening what the training begins with")
+    model, processor = _open(config)
+    train, validation = held_out.divide(config.data)
+    say(f"looking at {len(train)} conversations")
+    seen, bad = _look(train, processor)
+    if validation is not None:
+        bad += _look(validation, processor)[1]
+    lines = [f"stage {config.stage}: {', '.join(_trained(model))} learn, everything else is frozen"]
+    if bad:
+        lines.append(prepared.told(bad))
+        if not config.data.leave_out_bad:
+            raise ConfigError(f"{prepared.told(bad)}; mend or remove them, or set data.leave_out_bad=true")
+    if not seen:
+        raise ConfigError("no conversation can be used; the data is empty")
+    lengths = [len(one.prompt.input_ids) for one in seen]
+    tokens = preparation.row_tokens(config, processor, _summary(seen))
+    if (longest := max(lengths)) > tokens:
+        raise ConfigError(f"a conversation has {longest} tokens, but a row takes {tokens}; raise data.max_tokens")
+    packed = config.data.packing and packing.obstacle(model.language_model) is None
+    grouping = Grouping[int](
+        GroupingConfig(max_tokens=tokens), fill_row if packed else like_lengths, lengths.__getitem__
+    )
+    order = list(range(len(seen)))
+    random.Random(config.train.seed).shuffle(order)
+    groups = list(grouping.groups(order))
+    steps = schedule.steps_of_run(config, len(groups))
+    rows_a_step = schedule.rows_of_step(config, len(groups))
+    learnt = sum(label != IGNORE_INDEX for one in seen for label in one.prompt.labels)
+    lines += [
+        f"data: {len(seen)} conversations"
+        + ("" if validation is None else f", {len(validation)} kept for validation")
+        + f", {sum(one.seconds for one in seen):.0f} s of audio",
+        f"tokens: {sum(lengths)}, of which {learnt} are learnt; a conversation has {min(lengths)} to {longest}",
+        f"rows: {len(groups)} of at most {tokens} tokens, {rows_a_step} a step; {steps} steps",
+        "",
+    ]
+    say("computing one step")
+    lines += _measured(config, model, processor, [[seen[index] for index in group] for group in groups], steps, packed)
+    lines += ["", *_shown(processor, seen)]
+    return "\n".join(lines)
+
+
+def _open(config: RunConfig) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
+    """The model as the stage trains it, with an encoder that is not there where that can be."""
+    model, processor = opening.unsaved(config)
+    model.freeze(opening.trained_names(model, config.stage))
+    module: nn.Module = model
+    module.to(launch.device())
+    return model, processor
+
+
+def _trained(model: MusicLLMForConditionalGeneration) -> list[str]:
+    parts = {name.partition(".")[0] for name, one in model.named_parameters() if one.requires_grad}
+    return sorted("lora" if part == "language_model" else part for part in parts)
+
+
+def _look(found: Sequence[Conversation | MllmError], processor: MusicLLMProcessor) -> tuple[list[_Seen], list[str]]:
+    seen, bad = [], []
+    for one in found:
+        if isinstance(one, MllmError):
+            bad.append(str(one))
+            continue
+        try:
+            seen.append(_seen(one, processor))
+        except (MllmError, OSError) as error:
+            bad.append(f"{one.place}: {error}")
+    return seen, bad
+
+
+def _seen(conversation: Conversation, processor: MusicLLMProcessor) -> _Seen:
+    windows = [_windows(recording, processor) for recording in conversation.recordings]
+    tokens = [sum(map(processor.num_tokens, samples)) for samples in windows]
+    prompt = processor.prompt_of(conversation.messages, tokens, add_generation_prompt=False)
+    samples = tuple(number for recording in windows for number in recording)
+    return _Seen(
+        prompt=prompt,
+        samples=samples,
+        seconds=sum(samples) / processor.sample_rate_hz,
+        items=sum(isinstance(part, Item) for message in conversation.messages for part in message.parts),
+    )
+
+
+def _windows(recording: Audio, processor: MusicLLMProcessor) -> list[int]:
+    """Samples of each window that is heard of a recording, from the length that its file states."""
+    try:
+        stated = audio.probe(recording.source).seconds
+    except OSError as error:
+        raise ConfigError(f"{name_of(recording.source)} cannot be read ({error.strerror})") from error
+    begin, end = recording.start or 0.0, min(stated, recording.end or stated)
+    samples = round(max(0.0, end - begin) * processor.sample_rate_hz)
+    window = round(processor.window_seconds * processor.sample_rate_hz)
+    if samples <= window:
+        return [max(1, samples)]
+    return [window] * min(processor.max_windows, -(-samples // window))
+
+
+def _summary(seen: Sequence[_Seen]) -> prepared.Summary:
+    lengths = [len(one.prompt.input_ids) for one in seen]
+    return prepared.Summary(
+        conversations=len(seen),
+        tokens=sum(lengths),
+        learnt_tokens=0,
+        longest=max(lengths),
+        seconds=0.0,
+        recordings=0,
+        left_out=0,
+        sha256="",
+    )
+
+
+def _measured(
+    config: RunConfig,
+    model: MusicLLMForConditionalGeneration,
+    processor: MusicLLMProcessor,
+    groups: Sequence[Sequence[_Seen]],
+    steps: int,
+    packed: bool,
+) -> list[str]:
+    """Memory and time, from rows that are computed forward and backward."""
+    pad = processor.tokenizer.pad_token_id or 0
+    make = collator(
+        pad,
+        filler(model, processor, items=model.item_adapter is not None),
+        packed=packed,
+        borders=packing.needs_borders(model.language_model),
+    )
+    if config.train.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    model.train()
+    longest = sorted(groups, key=lambda group: -sum(len(one.prompt.input_ids) for one in group))
+    taken = []
+    for group in (longest * (TIMED_ROWS + 1))[: TIMED_ROWS + 1]:
+        batch = make([[_random(one, model) for one in group]])
+        del batch["about"]
+        began = time.perf_counter()
+        model(**{name: _placed(value) for name, value in batch.items()}).loss.backward()
+        taken.append(time.perf_counter() - began)
+    seconds = sum(taken[1:]) / TIMED_ROWS
+    rows = schedule.accumulation(config, len(groups)) * config.train.rows_at_once
+    total = seconds * rows * steps
+    tokens = max(sum(len(one.prompt.input_ids) for one in group) for group in groups)
+    parts = memory.estimate(
+        model, tokens=tokens * config.train.rows_at_once, checkpointing=config.train.gradient_checkpointing
+    )
+    return [
+        f"memory: about {memory.told(parts)} for each process by calculation; {memory.measured_gib():.1f} GiB was the "
+        "most in this rehearsal",
+        f"time: {seconds:.2f} s for a row, so about {_duration(total)} for {steps} steps, encoding not counted",
+    ]
+
+
+def _placed(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.to(launch.device())
+    return [one.to(launch.device()) for one in value] if isinstance(value, list) else value
+
+
+def _random(seen: _Seen, model: MusicLLMForConditionalGeneration) -> Ready:
+    """A conversation with noise for encodings."""
+    config, encoder = model.config, model.audio_encoder
+    layers = 1 if model.layer_mix is None else encoder.num_layers
+    frames = [config.encoder_module.num_frames(config.encoder_config, samples) for samples in seen.samples]
+    space = config.space_of_items
+    return Ready(
+        index=0,
+        prompt=seen.prompt,
+        features=tuple(torch.randn(layers, number, encoder.width).half() for number in frames),
+        item_features=() if space is None else tuple(torch.randn(space.rows, space.width) for _ in range(seen.items)),
+        seconds=seen.seconds,
+    )
+
+
+def _shown(processor: MusicLLMProcessor, seen: Sequence[_Seen]) -> list[str]:
+    lines = []
+    for number, one in enumerate(seen[:SHOWN_PROMPTS], start=1):
+        lines += [f"--- prompt {number}: what stands between >>> and <<< is learnt", _rendered(processor, one.prompt)]
+    return lines
+
+
+def _rendered(processor: MusicLLMProcessor, prompt: Prompt) -> str:
+    """A prompt as text: soft tokens counted, special tokens shown, what is learnt marked."""
+    pieces: list[str] = []
+    kinds = {processor.audio_token_id: "audio", processor.item_token_id: "item"}
+    position = 0
+    while position < len(prompt.input_ids):
+        kind, learnt = kinds.get(prompt.input_ids[position]), prompt.labels[position] != IGNORE_INDEX
+        end = position + 1
+        while (
+            end < len(prompt.input_ids)
+            and kinds.get(prompt.input_ids[end]) == kind
+            and (prompt.labels[end] != IGNORE_INDEX) == learnt
+        ):
+            end += 1
+        text = (
+            f"[{end - position} soft tokens of {kind}]"
+            if kind is not None
+            else str(processor.tokenizer.decode(prompt.input_ids[position:end]))
+        )
+        pieces.append(f">>>{text}<<<" if learnt else text)
+        position = end
+    return "".join(pieces)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
