@@ -126,10 +126,11 @@ def set_mode(language_model: nn.Module, *, training: bool) -> None:
 def merge(language_model: Any) -> None:
     """Add the LoRA to the weights of the layers, in place, and take it out.
 
-    The sum is computed in float32 and rounded once, to the dtype of the layer.
+    The sum is computed in float32 and rounded once, to the dtype of the layer; no layer may be quantised.
     """
     for name, layer in layers(language_model).items():
         plain = layer.get_base_layer()
+        assert plain.weight.is_floating_point(), f"{name} is quantised"
         plain.weight.copy_(plain.weight.float() + layer.get_delta_weight(ADAPTER).float())
         parent, _, attribute = name.rpartition(".")
         setattr(language_model.get_submodule(parent), attribute, plain)

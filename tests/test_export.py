@@ -97,6 +97,13 @@ def test_everything_lies_in_one_directory_and_frozen_files_are_links(
     assert torch.equal(logits(opened), logits(model))
 
 
+def test_the_reference_checkpoint_is_exported_by_default(tmp_path: Path) -> None:
+    assert cli.main(["export", "--out", str(tmp_path / "whole")]) == 0
+    weights = Path("audio_encoder") / "model.safetensors"
+    assert (tmp_path / "whole" / weights).samefile(checkpoint.reference_directory() / weights)
+    checkpoint.load(tmp_path / "whole")
+
+
 def test_symbolic_links_take_the_place_of_hard_ones(
     plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,8 +211,8 @@ def test_what_cannot_be_exported_is_one_sentence(
     shutil.copytree(settings(plain)["frozen"]["backbone"]["id_or_path"], backbone)
     absent = tmp_path / "absent"
     for words, sentence in (
-        ([], "0 checkpoints were given; expected one: mllm export MODEL --out DIR"),
-        ([plain], "--out is missing"),
+        ([], "--out is missing"),
+        ([plain, "--model", with_lora, "--out", absent], "were given; expected one checkpoint"),
         ([plain, "--out", letters], "holds something that is not a checkpoint"),
         ([plain, "--out", backbone], "holds something that is not a checkpoint"),
         ([plain, "--out", letters / "dear.txt"], "holds something that is not a checkpoint"),

@@ -20,7 +20,7 @@ from bitsandbytes import functional as bnb_functional
 from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
 from bitsandbytes.optim.adamw import AdamW8bit
 from torch import Tensor, nn
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Trainer, TrainingArguments
 
 from mllm import checkpoint, lora
 from mllm.errors import CheckpointError, ConfigError
@@ -243,6 +243,37 @@ def test_three_steps_change_what_is_trained_and_not_one_byte_of_the_backbone(
     assert set(after) == set(before)
     assert {name for name, value in after.items() if not torch.equal(value, before[name])} == trained
     assert any("lora_A" in name for name in trained) == bool(settings)
+
+
+def test_trainer_trains_on_it_and_resumes(fresh: Callable[..., Any], kind: str, tmp_path: Path) -> None:
+    def run(resume: bool) -> dict[str, Tensor]:
+        model = fresh(kind, lora={"rank": 2, "dropout": 0.1})
+        arguments = TrainingArguments(
+            output_dir=str(tmp_path),
+            max_steps=3,
+            per_device_train_batch_size=1,
+            learning_rate=1e-2,
+            save_steps=2,
+            remove_unused_columns=False,
+            dataloader_pin_memory=False,
+            use_cpu=True,
+            disable_tqdm=True,
+            report_to=[],
+            optim="adamw_bnb_8bit",
+            seed=5,
+        )
+        trainer = Trainer(
+            model=model, args=arguments, train_dataset=[batch(model)] * 3, data_collator=lambda rows: rows[0]
+        )
+        trainer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2") if resume else None)
+        found: dict[str, Tensor] = model.trained_parts().state_dict()
+        return found
+
+    whole, resumed = run(resume=False), run(resume=True)
+    untrained = fresh(kind, lora={"rank": 2}).trained_parts().state_dict()
+    for name, tensor in whole.items():
+        assert torch.equal(resumed[name], tensor), name
+        assert not torch.equal(untrained[name], tensor), name
 
 
 def test_8_bit_adamw_teaches_the_adapter(fresh: Callable[..., Any], kind: str) -> None:
