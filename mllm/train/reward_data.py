@@ -1,7 +1,7 @@
 """Questions whose answers can be judged: JSONL lines in, prompts with encoder features and facts out.
 
-A line is `{"messages": [...], "facts": {...}}`: a conversation in the message format whose last turn is the user's, and what
-is true of its question (docs/rewards.md). Knows nothing of training loops.
+A line is `{"messages": [...], "facts": {...}}`: a conversation in the message format whose last turn is the user's, and
+what is true of its question (docs/rewards.md). Knows nothing of training loops.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ The measure by which a reward training is judged, before it and behind it; the t
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -54,18 +55,56 @@ def check_rewards(examples: Sequence[RewardExample], rewards: Sequence[str]) -> 
             )
 
 
-def mean_scores(
-    answers: Sequence[str], examples: Sequence[RewardExample], rewards: Sequence[str]
-) -> tuple[list[float], dict[str, list[float | None]]]:
-    """What each answer earns: the mean, in [0, 1], of the rewards that apply, and each of them (None where it does not).
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a model answered to questions, and what it earned."""
+
+    answers: tuple[str, ...]
+    """One a question."""
+    earned: tuple[float, ...]
+    """One a question: the mean, in [0, 1], of the rewards that apply to it."""
+    each: Mapping[str, tuple[float | None, ...]]
+    """By reward, one a question; None where it does not apply."""
+
+
+def measure(
+    model: MusicLLMForConditionalGeneration,
+    processor: MusicLLMProcessor,
+    examples: Sequence[RewardExample],
+    rewards: Sequence[str],
+    *,
+    max_new_tokens: int,
+) -> Measured:
+    """What the greedy answers of a model earn.
+
+    Args:
+        model: that answers.
+        processor: that belongs to it.
+        examples: the questions.
+        rewards: file names in mllm/train/rewards.
+        max_new_tokens: longest answer.
 
     Raises:
         ConfigError: as `check_rewards`.
     """
     check_rewards(examples, rewards)
-    each = [scores(answer, example.facts, rewards) for answer, example in zip(answers, examples, strict=True)]
-    totals = [statistics.fmean(earned.values()) for earned in each]
-    return totals, {name: [earned.get(name) for earned in each] for name in rewards}
+    answers = greedy_answers(model, processor, examples, max_new_tokens=max_new_tokens)
+    found = [scores(answer, example.facts, rewards) for answer, example in zip(answers, examples, strict=True)]
+    return Measured(
+        answers=tuple(answers),
+        earned=tuple(statistics.fmean(one.values()) for one in found),
+        each={name: tuple(one.get(name) for one in found) for name in rewards},
+    )
+
+
+def by_clip(examples: Sequence[RewardExample], values: Sequence[float | None]) -> tuple[list[float], list[float]]:
+    """Sum of the values of each clip's questions, and their number; clips in the order of their first questions."""
+    sums: dict[str, float] = {}
+    counts: dict[str, float] = {}
+    for example, value in zip(examples, values, strict=True):
+        sums[example.clip] = sums.get(example.clip, 0.0) + (value or 0.0)
+        counts[example.clip] = counts.get(example.clip, 0.0) + (value is not None)
+    return list(sums.values()), list(counts.values())
 
 
 @torch.no_grad()

@@ -1,8 +1,8 @@
 """Reward training: the trained parts of a model learn from what its own sampled answers earn, with trl's GRPO.
 
-In: a model that answers, questions with encoder features and facts, the names of rewards. Out: the model, its trained parts
-changed in place, the frozen ones untouched. Each question is answered several times; answers that earn more than the mean
-of their group become more probable (arXiv 2402.03300). Knows no data files and no reward by name.
+In: a model that answers, questions with encoder features and facts, the names of rewards. Out: the model, its trained
+parts changed in place, the frozen ones untouched. Each question is answered several times; answers that earn more than
+the mean of their group become more probable (arXiv 2402.03300). Knows no data files and no reward by name.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class RewardTrainingConfig:
 class RewardTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
     """trl's trainer, for a model whose prompts have recordings in them.
 
-    trl carries images along by names that it knows. Here every row of a batch carries the number of its question instead,
-    and what the model hears is looked up where answers are sampled and where their probabilities are computed.
+    trl carries images along by names that it knows. Here every row of a batch carries the number of its question
+    instead, and what the model hears is looked up where answers are sampled and where their probabilities are computed.
 
     Args:
         model: in which the trained parts learn.
@@ -188,7 +188,7 @@ class RewardTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
         compute_entropy: bool = False,
         **_: Any,
     ) -> tuple[Float[Tensor, "batch answer"], Float[Tensor, "batch answer"] | None, None]:
-        """Log-probabilities of the last `logits_to_keep` tokens under the sampling's temperature, and their entropies."""
+        """Log-probabilities of the last `logits_to_keep` tokens at the temperature of the sampling, and entropies."""
         size = batch_size or len(input_ids)
         found, entropies = [], []
         for first in range(0, len(input_ids), size):
@@ -230,9 +230,9 @@ def train(
 ) -> Mapping[str, float]:
     """Trains in place, or resumes from the last checkpoint in `config.output`.
 
-    Every step logs `reward` (the mean sum of what answers earned), `rewards/<name>/mean` of each reward over the answers to
-    which it applies, and `kl` where `beta` is above 0: to TensorBoard, and to `log_history` in the trainer_state.json of
-    each checkpoint.
+    Every step logs `reward` (the mean of the sums that answers earned), `rewards/<name>/mean` over the answers
+    to which that reward applies, and `kl` where `beta` is above 0: to TensorBoard, and to `log_history` in the
+    trainer_state.json of each checkpoint.
 
     Args:
         model: as it was before the training, also where a training is resumed.

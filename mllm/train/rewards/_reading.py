@@ -1,7 +1,7 @@
 """What rewards have in common: which questions they apply to, and how an answer is read.
 
-In: an answer, and the facts of its question. Out: whether a field was asked for, and the fields of an answer in JSON, as
-`mllm describe` reads them. Knows no reward.
+In: an answer, and the facts of its question. Out: whether a field was asked for, and the fields of an answer in JSON,
+as `mllm describe` reads them. Knows no reward.
 """
 
 from __future__ import annotations

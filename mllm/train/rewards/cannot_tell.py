@@ -1,8 +1,8 @@
 """The reward for honesty: an answer and `answerable` (true or false) in, 0 or 1 out.
 
-A question that the recording does not answer earns 1 for "I cannot tell" and nothing else, 0 for a guess, also for a guess
-behind these words. One that it does answer earns 0 for "I cannot tell" and 1 for any other answer, whose truth is for
-other rewards. Knows no audio.
+A question that the recording does not answer earns 1 for "I cannot tell" and nothing else, 0 for a guess, also for a
+guess behind these words. One that it does answer earns 0 for "I cannot tell" and 1 for any other answer, whose truth is
+for other rewards. Knows no audio.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The reward for a list of instruments: an answer and `instruments` in, their F1 in [0, 1] out.
 
-Counted are the words of `mllm.facts.INSTRUMENTS` that an answer affirms ("no piano" and "piano no" deny it). Naming more
-than twice as many as play, and more than four, earns nothing, so that the whole vocabulary does not. Knows no audio.
+Counted are the words of `mllm.facts.INSTRUMENTS` that an answer affirms ("no piano" and "piano no" deny it). Naming
+more than twice as many as play, and more than four, earns nothing, so that a list of all does not. Knows no audio.
 """
 
 from __future__ import annotations

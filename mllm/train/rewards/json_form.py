@@ -1,8 +1,8 @@
 """The reward for the form of an answer in JSON: 1 if it is valid, 0 if not; its truth is for other rewards.
 
-Valid is exactly one object of `describe.answer_schema()`, which admits what the published schema (mllm/schema) says of the
-fields, and which states something where something is known. Asked for by "json" in the `asked` of a question. Knows no
-audio.
+Valid is exactly one object of `describe.answer_schema()`, which admits what the published schema (mllm/schema) says of
+the fields, and which states something where something is known. Asked for by "json" in the `asked` of a question. Knows
+no audio.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The reward for a yes/no question: an answer and `yes` (whether yes is right) in, 0 or 1 out.
 
-The first word decides, as for who reads the answer; every other beginning earns nothing. Always saying yes earns as much as
-the share of questions to which it is right, so ask as often for no. Knows no audio.
+The first word decides, as for who reads the answer; every other beginning earns nothing. Always saying yes earns as
+much as the share of questions to which it is right, so ask as often for no. Knows no audio.
 """
 
 from __future__ import annotations
