@@ -15,6 +15,7 @@ import dataclasses
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def compare(
     examples: list[RewardExample], before: Measured, after: Measured, seed: int
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     """Mean reward before and after, and their paired difference, in total and of each reward."""
-    pairs = {"reward": (before.earned, after.earned)}
+    pairs: dict[str, tuple[Sequence[float | None], ...]] = {"reward": (before.earned, after.earned)}
     pairs |= {name: (before.each[name], after.each[name]) for name in before.each}
     found = {}
     for name, both in pairs.items():

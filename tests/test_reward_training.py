@@ -65,7 +65,7 @@ def undecided(root: Path) -> Parts:
                 moved = [tokens + sign * torch.rand(1, generator=generator) * side for tokens in soft]
                 losses.append(-log_chance(model, processor, example, answer, moved))
         optimizer.zero_grad()
-        torch.stack(losses).mean().backward()
+        torch.autograd.backward(torch.stack(losses).mean())
         optimizer.step()
     model.freeze()
     model.zero_grad(set_to_none=True)
@@ -96,12 +96,13 @@ def token_log_chances(
 ) -> Tensor:
     logits = model(input_ids=torch.tensor([prompt + said]), **heard).logits[0]
     chances = (logits[len(prompt) - 1 : -1] / temperature).log_softmax(-1)
-    return chances.gather(-1, torch.tensor(said)[:, None])[:, 0]
+    found: Tensor = chances.gather(-1, torch.tensor(said)[:, None])[:, 0]
+    return found
 
 
 def settings(output: Path, **changes: Any) -> RewardTrainingConfig:
     plain: dict[str, Any] = {"steps": 4, "prompts_per_step": 2, "answers_per_prompt": 6}
-    plain |= {"max_new_tokens": 6, "save_every": 2}
+    plain |= {"max_new_tokens": 6, "save_every": 2, "warmup_steps": 0}
     return RewardTrainingConfig(output=output, rewards=("yes_no",), **{**plain, **changes})
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mllm import registry
 from mllm.errors import ConfigError
@@ -118,25 +119,31 @@ def greedy_answers(
 ) -> list[str]:
     """The most probable answer to each question, token by token, in the order of the questions."""
     was_training = model.training
-    model.eval()
+    model.train(False)
     answers: list[str] = []
     for first in range(0, len(examples), batch_size):
         part = examples[first : first + batch_size]
         prompts = [
             processor.prompt_of(one.messages, one.num_tokens, add_generation_prompt=True).input_ids for one in part
         ]
-        longest = max(map(len, prompts))
-        pad = _pad_id(processor)
-        ids = torch.tensor([(pad,) * (longest - len(prompt)) + prompt for prompt in prompts], device=model.device)
-        mask = torch.tensor([(0,) * (longest - len(p)) + (1,) * len(p) for p in prompts], device=model.device)
+        inputs = padded(prompts, _pad_id(processor), model.device)
         windows = [window for one in part for window in one.features]
         audio: dict[str, Any] = {"audio_features": windows} if windows else {}
-        generated = model.generate(
-            input_ids=ids, attention_mask=mask, **audio, do_sample=False, max_new_tokens=max_new_tokens
-        )
-        answers += processor.batch_decode(generated[:, longest:])
+        generated = model.generate(**inputs, **audio, do_sample=False, max_new_tokens=max_new_tokens)
+        answers += processor.batch_decode(generated[:, inputs["input_ids"].shape[1] :])
     model.train(was_training)
     return answers
+
+
+def padded(prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> dict[str, Tensor]:
+    """`input_ids` and `attention_mask` (batch, text) of prompts, padded on the left."""
+    longest = max(map(len, prompts))
+    rows = [[pad_id] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
+    masks = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    return {
+        "input_ids": torch.tensor(rows, device=device),
+        "attention_mask": torch.tensor(masks, device=device),
+    }
 
 
 def _pad_id(processor: MusicLLMProcessor) -> int:

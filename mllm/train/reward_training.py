@@ -28,7 +28,7 @@ from mllm.errors import ConfigError
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.processing import MusicLLMProcessor
 from mllm.train.reward_data import RewardExample
-from mllm.train.reward_scores import check_rewards
+from mllm.train.reward_scores import check_rewards, padded
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,8 +51,10 @@ class RewardTrainingConfig:
     """Of the sampling, above 0."""
     max_new_tokens: int = 64
     """Longest sampled answer, in tokens."""
-    learning_rate: float = 1e-4
-    """Learning rate, the same in every step."""
+    learning_rate: float = 2e-5
+    """Learning rate, the same in every step after the first ones."""
+    warmup_steps: int = 20
+    """First steps, in which the learning rate rises to that."""
     beta: float = 0.0
     """Weight of the divergence from the model at the start; 0 leaves it out."""
     seed: int = 1
@@ -67,6 +69,7 @@ class RewardTrainingConfig:
             "prompts_per_step": 1,
             "answers_per_prompt": 2,
             "parts_per_step": 1,
+            "warmup_steps": 0,
             "max_new_tokens": 1,
             "save_every": 1,
         }
@@ -89,7 +92,7 @@ class RewardTrainingConfig:
             raise ConfigError("; ".join(problems))
 
 
-class RewardTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
+class RewardTrainer(GRPOTrainer):  # type: ignore[misc]  # mypy does not follow trl
     """trl's trainer, for a model whose prompts have recordings in them.
 
     trl carries images along by names that it knows. Here every row of a batch carries the number of its question
@@ -157,17 +160,12 @@ class RewardTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
                 self.model_wrapped, self.accelerator, generation_kwargs=self.generation_kwargs
             ) as model,
         ):
-            longest = max(map(len, prompt_ids))
-            pad = self.processing_class.pad_token_id
-            rows = [[pad] * (longest - len(ids)) + ids for ids in prompt_ids]
-            masks = [[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompt_ids]
+            inputs = padded(prompt_ids, self._tokenizer.pad_token_id, model.device)
             generated = model.generate(
-                input_ids=torch.tensor(rows, device=model.device),
-                attention_mask=torch.tensor(masks, device=model.device),
-                audio_embeds=self._hear(model, self._rows),
-                generation_config=self.generation_config,
+                **inputs, audio_embeds=self._hear(model, self._rows), generation_config=self.generation_config
             )
-        return [self._up_to_end(answer) for answer in generated[:, longest:].tolist()], None
+        answers = generated[:, inputs["input_ids"].shape[1] :].tolist()
+        return [self._up_to_end(answer) for answer in answers], None
 
     def _up_to_end(self, answer: list[int]) -> list[int]:
         ends = [place for place, token in enumerate(answer) if token in self.eos_token_ids]
@@ -269,8 +267,8 @@ def _settings(
     model: MusicLLMForConditionalGeneration, processor: MusicLLMProcessor, config: RewardTrainingConfig
 ) -> GRPOConfig:
     # A sampled placeholder would be a place without a soft token.
-    placeholders = {processor.audio_token_id, processor.item_token_id} - {None}
-    vocabulary_size = model.get_input_embeddings().weight.shape[0]
+    placeholders = [i for i in (processor.audio_token_id, processor.item_token_id) if i is not None]
+    vocabulary_size = model.config.get_text_config().vocab_size
     return GRPOConfig(
         output_dir=str(config.output),
         max_steps=config.steps,
@@ -281,7 +279,8 @@ def _settings(
         temperature=config.temperature,
         generation_kwargs={"suppress_tokens": sorted(i for i in placeholders if i < vocabulary_size)},
         learning_rate=config.learning_rate,
-        lr_scheduler_type="constant",
+        lr_scheduler_type="constant_with_warmup",
+        warmup_steps=config.warmup_steps,
         max_grad_norm=1.0,
         beta=0.0,
         shuffle_dataset=False,  # the order is ours, one pass for the whole run, which a resumed run finds again

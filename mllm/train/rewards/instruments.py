@@ -40,7 +40,8 @@ def _stated(answer: str) -> frozenset[str]:
     """Every instrument that an answer affirms and nowhere denies."""
     if _reading.is_json(answer):
         return frozenset(_reading.described(answer).instruments or ())
-    affirmed, denied = set(), set()
+    affirmed: set[str] = set()
+    denied: set[str] = set()
     end, was_denied = 0, False
     for match in _NAMED.finditer(answer):
         carried = was_denied and _JOINED.fullmatch(answer, end, match.start("name")) is not None
