@@ -121,7 +121,7 @@ def trained(model: MusicLLMForConditionalGeneration) -> Tensor:
 
 
 def test_what_earns_becomes_probable_and_nothing_frozen_changes(root: Path, undecided: Parts, tmp_path: Path) -> None:
-    """Measured: the probability of "Yes" rises from 0.24 to 0.78."""
+    """Measured: the probability of "Yes" rises from 0.24 to 0.73."""
     model, processor = copy.deepcopy(undecided[0]), undecided[1]
     examples = examples_of(root, (model, processor))[:3]
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -133,13 +133,13 @@ def test_what_earns_becomes_probable_and_nothing_frozen_changes(root: Path, unde
 
     untrained = chance()
     assert 0.05 < untrained < 0.6
-    config = settings(tmp_path, steps=40, prompts_per_step=3, answers_per_prompt=8, learning_rate=1e-2, save_every=40)
+    config = settings(tmp_path, steps=25, prompts_per_step=3, answers_per_prompt=8, learning_rate=1e-2, save_every=25)
     metrics = reward_training.train(model, processor, examples, config)
     assert metrics["train_runtime"] > 0
     assert chance() > 0.6
-    rewards = [entry["reward"] for entry in log_of(tmp_path, 40)]
+    rewards = [entry["reward"] for entry in log_of(tmp_path, 25)]
     assert sum(rewards[-5:]) > sum(rewards[:5]) + 1.0
-    assert rewards == [pytest.approx(entry["rewards/yes_no/mean"]) for entry in log_of(tmp_path, 40)]
+    assert rewards == [pytest.approx(entry["rewards/yes_no/mean"]) for entry in log_of(tmp_path, 25)]
 
     changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed
@@ -165,8 +165,12 @@ def test_the_probabilities_learnt_from_are_those_of_a_plain_forward_pass(
         return found
 
     monkeypatch.setattr(RewardTrainer, "_get_per_token_logps_and_entropies", listen_in)
-    config = settings(tmp_path, steps=1, prompts_per_step=4, temperature=1.3)
-    reward_training.train(model, processor, examples, config)
+    config = settings(tmp_path, steps=1, prompts_per_step=4, temperature=1.3, save_every=1)
+    reward_training.train(model, processor, examples, dataclasses.replace(config, rewards=("tempo", "yes_no")))
+    assert {name for name in log_of(tmp_path, 1)[0] if name.startswith("rewards/")} == {
+        "rewards/yes_no/mean",
+        "rewards/yes_no/std",
+    }
     (ids, mask, rows, keep, found) = seen[0]
     assert set(rows) == {0, 1, 2, 3}
     assert len({int(row) for row in mask.sum(-1)}) > 1

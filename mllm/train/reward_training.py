@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -143,6 +144,13 @@ class RewardTrainer(GRPOTrainer):  # type: ignore[misc]  # mypy does not follow 
 
     def _send_telemetry(self) -> None:
         """Nothing: no training of ours reports to others."""
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log a step, without the rewards that apply to none of its questions."""
+        metrics = self._metrics["train"]
+        for name in [name for name, values in metrics.items() if all(map(math.isnan, values))]:
+            del metrics[name]
+        super().log(logs, start_time)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self._rows = [row["row"] for row in inputs]
