@@ -178,7 +178,13 @@ def load_backbone(directory: Path, *, dtype: torch.dtype | Literal["auto"], **op
     open_model: Any = AutoModelForCausalLM.from_pretrained
     try:
         model, report = open_model(
-            directory, dtype=dtype, output_loading_info=True, local_files_only=True, trust_remote_code=False, **options
+            directory,
+            dtype=dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are in the report, and told below by name
+            local_files_only=True,
+            trust_remote_code=False,
+            **options,
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(f"the language model in {directory} cannot be opened: {error}") from error

@@ -72,7 +72,7 @@ def train(*words: str, processes: int = 1, seconds: float = 240.0) -> subprocess
     """`mllm train` in processes of its own."""
     command = [sys.executable, "-m", "mllm", "train", *words]
     if processes > 1:
-        command[1:2] = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", "0", "-m"]
+        command[1:2] = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "-m"]
     return subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=seconds, check=False)
 
 
