@@ -22,6 +22,8 @@ from mllm.errors import ConfigError, MllmError
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
+_PROCESS_NUMBER = "--local_rank="
+"""What the launcher of DeepSpeed puts before all words of the command line that it starts."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,6 +59,8 @@ def command_names() -> tuple[str, ...]:
 
 
 def _run(words: list[str]) -> int:
+    if words and words[0].startswith(_PROCESS_NUMBER):
+        words = [*words[1:], words[0]]
     if not words or words[0] in ("-h", "--help", "help"):
         print(_overview())
         return 0

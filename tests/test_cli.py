@@ -80,6 +80,11 @@ def test_help_of_a_command(name: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert "--model" in out
 
 
+def test_the_launcher_of_deepspeed_may_number_its_processes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--local_rank=1", "train") == run(capsys, "train")
+    assert run(capsys, "train")[2].startswith("mllm: nothing to learn from was given")
+
+
 def test_help_and_version_load_nothing_heavy() -> None:
     code = (
         "import sys; from mllm import cli; cli.main(['--help']); cli.main(['ask', '--help']);"

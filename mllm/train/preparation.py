@@ -35,6 +35,8 @@ _PATIENCE = datetime.timedelta(days=2)
 """How long processes wait for the first one, which encodes and prepares the data."""
 _KEY = "mllm_prepared"
 _PATHS = ("start", "store", "train", "validation")
+_meeting_places: list[object] = []
+"""Stores that the first process hosts; they stay open until it ends, as the others may not have read them yet."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,7 @@ def together(make: Callable[[], Prepared]) -> Prepared:
         return make()
     store, rank, _ = next(rendezvous("env://", timeout=_PATIENCE))
     if rank == 0:
+        _meeting_places.append(store)
         made = make()
         store.set(_KEY, json.dumps(dataclasses.asdict(made), default=str))
         return made
