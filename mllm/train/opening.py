@@ -18,6 +18,7 @@ from mllm.items import Catalogue
 from mllm.listener import find_model
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.processing import MusicLLMProcessor
+from mllm.train import launch
 from mllm.train.run_config import TRAINED, ModelSection, RunConfig
 
 START = "start"
@@ -55,7 +56,8 @@ def unsaved(run: RunConfig) -> tuple[MusicLLMForConditionalGeneration, MusicLLMP
     if run.model.backbone is not None:
         model, processor = _assemble(run)
     else:
-        model, processor = checkpoint.load(contract.find_checkpoint(find_model(run.model.start)))
+        directory = contract.find_checkpoint(find_model(run.model.start))
+        model, processor = checkpoint.load(directory, dtype=dtype_of(run.model, launch.device()))
     model = _with_parts(model, run)
     return model, MusicLLMProcessor.from_config(model.config, processor.tokenizer)
 
@@ -140,6 +142,7 @@ def _assemble(run: RunConfig) -> tuple[MusicLLMForConditionalGeneration, MusicLL
         adapter=run.adapter,
         chat_template=section.chat_template,
         seed=run.train.seed,
+        dtype=dtype_of(section, launch.device()),
         audio_token=section.audio_token,
         audio_token_id=known.get(section.audio_token, vocabulary),
         audio_start=section.audio_start,
