@@ -171,18 +171,20 @@ def train_ours(side: Side, data: Path, work: Path, epochs: int) -> dict[str, flo
     ready = preparation.prepare(config, work, lambda _: None)
     seconds = time.perf_counter() - began
     summary = prepared.read_summary(ready.train)
-    row_tokens = max(summary.longest, BATCH * summary.tokens // summary.conversations)
-    words += ["train.rows_per_step=1", f"data.max_tokens={row_tokens}", "train.save_every=100000"]
-    steps = {} if side in ("packed", "ours") else {"train.steps": epochs * math.ceil(summary.conversations / BATCH)}
+    in_order = side == "encoded_once"
+    rows = 1 if in_order else max(1, round(BATCH * summary.tokens / summary.conversations / summary.longest))
+    words += [f"train.rows_per_step={rows}", f"train.rows_at_once={rows}", f"data.max_tokens={summary.longest}"]
+    words.append("train.save_every=100000")
+    steps = {"train.steps": epochs * math.ceil(summary.conversations / BATCH)} if in_order else {}
     words += [f"train.epochs={epochs}", *(f"{name}={value}" for name, value in steps.items())]
     config = run_config.read(None, words)
     ready = preparation.prepare(config, work, lambda _: None)
     model, processor = opening.open_model(
         ready.start, config, torch.device("cuda" if torch.cuda.is_available() else "cpu")
     )
-    trainer, rows = stage.make_trainer(config, ready, model, processor, work, None)
-    if side == "encoded_once":
-        trainer.train_dataset = Batches(summary.conversations, rows.ready)
+    trainer, prepared_rows = stage.make_trainer(config, ready, model, processor, work, None)
+    if in_order:
+        trainer.train_dataset = Batches(summary.conversations, prepared_rows.ready)
         fill = filler(model, processor, items=False)
         trainer.data_collator = collator(int(processor.tokenizer.pad_token_id), fill, packed=False, borders=False)
     if side != "ours":

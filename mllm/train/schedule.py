@@ -81,7 +81,7 @@ def arguments(
         warmup_steps=int(train.warmup_share * steps),
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_grad_norm,
-        optim="adamw_8bit" if train.optimizer == "adamw_8bit" else "adamw_torch",
+        optim=_optimizer(config),
         bf16=precision == "bfloat16",
         fp16=precision == "float16",
         gradient_checkpointing=train.gradient_checkpointing,
@@ -113,3 +113,9 @@ def _reports(asked: tuple[str, ...] | None) -> list[str]:
     if asked is not None:
         return ["tensorboard", *(name for name in asked if name != "tensorboard")]
     return ["tensorboard", *(name for name in ("wandb", "trackio") if importlib.util.find_spec(name) is not None)]
+
+
+def _optimizer(config: RunConfig) -> str:
+    if config.train.optimizer == "adamw_8bit":
+        return "adamw_8bit"
+    return "adamw_torch_fused" if config.train.deepspeed is None else "adamw_torch"
