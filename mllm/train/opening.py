@@ -7,7 +7,9 @@ Knows nothing of data, schedules or losses.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoTokenizer
@@ -45,17 +47,26 @@ def start_checkpoint(run: RunConfig, work: Path) -> Path:
     return made
 
 
-def unsaved(run: RunConfig) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
+def unsaved(
+    run: RunConfig, device: torch.device | None = None
+) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
     """What `start_checkpoint` saves, in memory only.
+
+    Args:
+        run: its settings.
+        device: where the backbone goes, in the form in which it is trained; None: to the CPU, as it is saved.
 
     Raises:
         CheckpointError: a part is absent or altered.
         ConfigError: parts do not fit each other.
     """
+    form: dict[str, Any] = {}
+    if device is not None:
+        form = {"dtype": dtype_of(run.model, device), "device": device, "quantisation": run.model.quantisation}
     if run.model.backbone is not None:
-        model, processor = _assemble(run)
+        model, processor = _assemble(run, form)
     else:
-        model, processor = checkpoint.load(contract.find_checkpoint(find_model(run.model.start)))
+        model, processor = checkpoint.load(contract.find_checkpoint(find_model(run.model.start)), **form)
     model = _with_parts(model, run)
     return model, MusicLLMProcessor.from_config(model.config, processor.tokenizer)
 
@@ -117,7 +128,9 @@ def _with_parts(model: MusicLLMForConditionalGeneration, run: RunConfig) -> Musi
     return model
 
 
-def _assemble(run: RunConfig) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
+def _assemble(
+    run: RunConfig, form: Mapping[str, Any]
+) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
     section = run.model
     assert section.backbone is not None
     assert section.audio_encoder is not None
@@ -148,5 +161,6 @@ def _assemble(run: RunConfig) -> tuple[MusicLLMForConditionalGeneration, MusicLL
         item_token_id=known.get(section.item_token, vocabulary + 1),
         max_windows=section.max_windows,
         layer_mix=section.layer_mix,
+        **form,
     )
     return model, MusicLLMProcessor.from_config(model.config, tokenizer)
