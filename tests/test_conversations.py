@@ -48,7 +48,9 @@ def bad(path: Path) -> list[str]:
 
 
 def test_lines_of_a_file_are_read_in_order_with_paths_from_its_folder(tmp_path: Path) -> None:
-    path = lines(tmp_path / "songs.jsonl", line(song("a.wav"), "What?"), "", line("Why?"), line(song("/b.wav", end=3.0)))
+    path = lines(
+        tmp_path / "songs.jsonl", line(song("a.wav"), "What?"), "", line("Why?"), line(song("/b.wav", end=3.0))
+    )
     found = [one for one in read([path, path]) if isinstance(one, Conversation)]
     assert [one.place for one in found[:3]] == [f"{path} line {number}" for number in (1, 3, 4)]
     assert [one.recordings for one in found[:3]] == [
@@ -80,7 +82,10 @@ def test_files_of_other_systems_are_read_alike(mark: str, ending: str, tmp_path:
         ("\0", "not JSON"),
         ('{"message": []}', "the key 'messages' is missing"),
         ('{"messages": []}', "the conversation is empty"),
-        ('{"messages": [{"role": "user", "content": "a"}]}', "the last message is the user's; expected the assistant's"),
+        (
+            '{"messages": [{"role": "user", "content": "a"}]}',
+            "the last message is the user's; expected the assistant's",
+        ),
         ('{"messages": [{"role": "assistant", "content": ""}]}', "the message is empty"),
         (line(song("a\0b.wav")), "has a NUL character"),
         (line(song("http://x/a.wav")), "does not fetch from the network"),
@@ -177,7 +182,9 @@ def test_rows_that_cannot_be_used_are_told_one_by_one(tmp_path: Path) -> None:
 def test_lines_of_metadata_that_cannot_be_used(tmp_path: Path) -> None:
     rows = ["", "{", "[1]", '{"file_name": 3, "caption": "a"}', '{"file_name": "a.wav", "caption": ["a", "b"]}']
     sentences = bad(lines(tmp_path / "metadata.jsonl", *rows).parent)
-    assert [one.partition(": ")[0] for one in sentences] == [f"{tmp_path / 'metadata.jsonl'} line {n}" for n in (2, 3, 4, 5)]
+    assert [one.partition(": ")[0] for one in sentences] == [
+        f"{tmp_path / 'metadata.jsonl'} line {n}" for n in (2, 3, 4, 5)
+    ]
     assert "expected a text" in sentences[2]
     assert "the field caption is ['a', 'b']; expected a text" in sentences[3]
 

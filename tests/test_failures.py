@@ -139,7 +139,7 @@ def raising(error: Exception) -> Callable[[Path], object]:
         lambda path: torch.zeros(2) + torch.zeros(3),
         lambda path: read_damaged(path / "state.pt"),
         lambda path: safetensors.torch.load_file(__file__),
-        lambda path: {}["absent"],
+        lambda path: TENSORS["absent"],
     ],
 )
 def test_other_errors_pass_as_they_are(fail: Callable[[Path], object], tmp_path: Path) -> None:

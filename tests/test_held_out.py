@@ -107,7 +107,9 @@ def test_a_recording_is_known_by_its_place_however_its_path_is_written(tmp_path:
 
 def test_a_copy_under_another_name_is_another_recording(tmp_path: Path) -> None:
     """Content is not looked at: a division must be possible, and stay, where recordings are gone."""
-    lines = [line(number, f"{number}.wav") for number in range(30)] + [line(number, f"c{number}.wav") for number in range(30)]
+    lines = [line(number, f"{number}.wav") for number in range(30)] + [
+        line(number, f"c{number}.wav") for number in range(30)
+    ]
     path = write(tmp_path / "songs.jsonl", *lines)
     before = sides(path)
     for number in range(30):

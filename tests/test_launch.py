@@ -110,9 +110,11 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "latin.json").write_bytes(b'{"a": "\xe9"}')
     with pytest.raises(ConfigError, match=r"train.deepspeed names .*latin\.json, which cannot be read as JSON"):
         launch.deepspeed_settings(str(tmp_path / "latin.json"))
-    with pytest.raises(ConfigError, match=r"train.deepspeed names .*absent\.json, which is not there; give a JSON file"):
+    with pytest.raises(
+        ConfigError, match=r"train.deepspeed names .*absent\.json, which is not there; give a JSON file"
+    ):
         launch.deepspeed_settings(str(tmp_path / "absent.json"))
-    with pytest.raises(ConfigError, match="cannot be read as JSON: .*Is a directory"):
+    with pytest.raises(ConfigError, match=r"cannot be read as JSON: .*Is a directory"):
         launch.deepspeed_settings(str(tmp_path))
 
 
@@ -125,7 +127,7 @@ def test_deepspeed_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("compiler", ["/bin/false", "no-such-compiler", "env no-such-compiler", "'c++"])
 def test_a_compiler_that_is_none_is_told(compiler: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", compiler)
-    with pytest.raises(ConfigError, match="needs a C.. compiler .CXX=.* is none.; install g.., or take") as error:
+    with pytest.raises(ConfigError, match=r"needs a C.. compiler .CXX=.* is none.; install g.., or take") as error:
         launch.deepspeed_settings(str(SETTINGS / "offload.json"))
     assert compiler in str(error.value)
 

@@ -49,9 +49,7 @@ def tiny(
     music, store = write_music(directory / "music"), directory / "store"
     mentions = said("a", song(music, "one"), song(music, "long"), song(music, "long", start=1.0, end=3.0)).mentions
     outcomes: list[encode.Outcome] = []
-    encode.encode(
-        mentions, encode.EncodeConfig(model=str(model), store=store), encode.in_this_process, outcomes.append
-    )
+    encode.encode(mentions, encode.EncodeConfig(model=str(model), store=store), encode.in_this_process, outcomes.append)
     assert not any(outcome.error for outcome in outcomes)
     config = contract.read_config(model)
     processor = checkpoint.open_processor(model, config)
@@ -145,7 +143,9 @@ def test_conversations_that_cannot_be_used_are_named_and_nothing_is_written(tiny
 def test_a_row_of_exactly_the_most_tokens_is_taken(tiny: Tiny, tmp_path: Path) -> None:
     found = [said("a", song(tiny.music, "one"), "What?")]
     longest = prepared(tiny, found, tmp_path / "made")[0].longest
-    assert prepared(tiny, found, tmp_path / "made", Limits(max_tokens=longest, leave_out_bad=False))[0].tokens == longest
+    assert (
+        prepared(tiny, found, tmp_path / "made", Limits(max_tokens=longest, leave_out_bad=False))[0].tokens == longest
+    )
     with pytest.raises(ConfigError, match=f"it has {longest} tokens, but a row takes {longest - 1}"):
         prepared(tiny, found, tmp_path / "made", Limits(max_tokens=longest - 1, leave_out_bad=False))
 
@@ -160,9 +160,7 @@ def test_not_all_of_many_mistakes_are_told(tiny: Tiny, tmp_path: Path) -> None:
         prepared(tiny, [], tmp_path / "made")
 
 
-def test_items_must_be_in_a_catalogue_of_a_model_that_takes_them(
-    tiny: Tiny, takes_items: bool, tmp_path: Path
-) -> None:
+def test_items_must_be_in_a_catalogue_of_a_model_that_takes_them(tiny: Tiny, takes_items: bool, tmp_path: Path) -> None:
     """Otherwise the training would end when it comes to them."""
     known, unknown = said("a", item(3), "and", item(1), "Why?"), said("b", {"type": "item", "item": "song-33"}, "Why?")
     with_catalogue = dataclasses.replace(FREE, catalogue=tiny.catalogue)
@@ -173,7 +171,7 @@ def test_items_must_be_in_a_catalogue_of_a_model_that_takes_them(
     _, (row,) = prepared(tiny, [known], tmp_path / "made", with_catalogue)
     assert row["items"] == ["song-3", "song-1"]
     assert row["input_ids"].count(tiny.processor.item_token_id) == 2 * tiny.processor.num_item_tokens()
-    with pytest.raises(ConfigError, match="a: it names catalogue items, but no catalogue was given; give data.catalog"):
+    with pytest.raises(ConfigError, match="a: it names catalogue items, but no catalogue was given; give data"):
         prepared(tiny, [known], tmp_path / "made")
     with pytest.raises(ConfigError, match=r"b: there is no item 'song-33' .*did you mean 'song-3'"):
         prepared(tiny, [known, unknown], tmp_path / "made", with_catalogue)

@@ -69,7 +69,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, reference_tokenizer: PreTrain
         for number, content in enumerate(asked)
     ]
     (directory / "songs.jsonl").write_text("\n".join(map(json.dumps, written)))
-    found = [one for one in conversations.read([directory / "songs.jsonl"]) if isinstance(one, conversations.Conversation)]
+    found = [
+        one for one in conversations.read([directory / "songs.jsonl"]) if isinstance(one, conversations.Conversation)
+    ]
     mentions = [mention for one in found for mention in one.mentions]
     store = directory / "store"
     encode.encode(mentions, encode.EncodeConfig(model=str(place), store=store), encode.in_this_process, lambda _: None)
@@ -205,7 +207,14 @@ def test_a_batch_that_lacks_audio_or_items_gets_a_filler_that_changes_nothing(ti
     fill = filler(tiny.model, tiny.processor, items=True)
     trained = {name for name, one in tiny.model.named_parameters() if one.requires_grad}
     assert "item_adapter" in " ".join(trained)
-    for group, lacks in (([0, 2], True), ([1], True), ([4], True), ([3], False), ([0, 4], False), ([1, 0, 4, 2], False)):
+    for group, lacks in (
+        ([0, 2], True),
+        ([1], True),
+        ([4], True),
+        ([3], False),
+        ([0, 4], False),
+        ([1, 0, 4, 2], False),
+    ):
         chosen = [[ready[index] for index in group]]
         batch = tiny.collate(packed=packed)(chosen)
         tokens = sum(len(one.prompt.input_ids) for one in chosen[0])

@@ -37,7 +37,9 @@ def test_rows_of_a_step_are_shared_out(two_processes: None) -> None:
     assert schedule.accumulation(config(), 1000) == 4
     assert schedule.rows_of_step(config(), 1) == 2
     for wrong in ("train.rows_per_step=9", "train.rows_per_step=3", "train.rows_per_step=16"):
-        with pytest.raises(ConfigError, match="which 2 processes with train.rows_at_once=3 cannot share; expected a mult"):
+        with pytest.raises(
+            ConfigError, match=r"which 2 processes with train\.rows_at_once=3 cannot share; expected a mult"
+        ):
             schedule.accumulation(config(wrong, "train.rows_at_once=3"), 100)
 
 
@@ -97,7 +99,7 @@ def test_figures_go_to_tensorboard_and_nowhere_unasked(tmp_path: Path, monkeypat
         assert told.report_to == ["tensorboard"]
     (tmp_path / "wandb.py").write_text("")
     if importlib.util.find_spec("wandb") is None:
-        with pytest.raises(ConfigError, match="train.report_to names wandb, which is not installed: pip install wandb"):
+        with pytest.raises(ConfigError, match=r"train\.report_to names wandb, which is not installed: pip install wandb"):
             schedule.arguments(config("train.report_to=wandb"), 9, tmp_path, None, evaluates=False)
     monkeypatch.syspath_prepend(tmp_path)  # it is installed now, as far as can be told without importing it
     assert schedule.arguments(config(), 9, tmp_path, None, evaluates=False).report_to == ["tensorboard"]

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -95,7 +96,7 @@ def _of_lines(path: Path) -> Iterator[Conversation | MessageError]:
     with _opened(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield _made(f"{path} line {number}", lambda line=line: _messages(_object(line), path.parent))
+                yield _made(f"{path} line {number}", functools.partial(_of_line, line, path.parent))
 
 
 def _of_rows(path: Path) -> Iterator[Conversation | MessageError]:
@@ -103,13 +104,13 @@ def _of_rows(path: Path) -> Iterator[Conversation | MessageError]:
         with _opened(path) as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    yield _made(f"{path} line {number}", lambda line=line: _of_row(_object(line), path.parent))
+                    yield _made(f"{path} line {number}", functools.partial(_of_object, line, path.parent))
         return
     with _opened(path) as lines:
         number = 0
         try:
-            for number, row in enumerate(csv.DictReader(lines), start=1):  # noqa: B007 (told below)
-                yield _made(f"{path} row {number}", lambda row=row: _of_row(row, path.parent))
+            for number, row in enumerate(csv.DictReader(lines), start=1):
+                yield _made(f"{path} row {number}", functools.partial(_of_row, row, path.parent))
         except csv.Error as error:
             yield MessageError(f"{path} row {number + 1}: not CSV ({error}), so nothing behind it was read; mend it")
 
@@ -122,16 +123,28 @@ def _opened(path: Path) -> TextIO:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); give a file that can") from error
 
 
+def _of_line(line: str, folder: Path) -> tuple[Message, ...]:
+    return _messages(_object(line), folder)
+
+
+def _of_object(line: str, folder: Path) -> tuple[Message, ...]:
+    return _of_row(_object(line), folder)
+
+
 def _of_row(fields: Mapping[str, Any], folder: Path) -> tuple[Message, ...]:
     name = _text(fields, "file_name")
     if not name:
         there = ", ".join(str(field) for field in fields if field)
-        raise MessageError(f"the field file_name is missing; give the recording's path in the folder; there are: {there}")
+        raise MessageError(
+            f"the field file_name is missing; give the recording's path in the folder; there are: {there}"
+        )
     recording = folder / name
     try:
         inside = recording.resolve().is_relative_to(folder.resolve())
     except (ValueError, OSError, RuntimeError) as error:  # a NUL character, a name too long, links in a circle
-        raise MessageError(f"file_name {name!r} is no path ({error}); give the recording's path in the folder") from error
+        raise MessageError(
+            f"file_name {name!r} is no path ({error}); give the recording's path in the folder"
+        ) from error
     if not inside:
         raise MessageError(f"file_name {name!r} leads out of the folder; expected a path inside it")
     question, answer = _text(fields, "question"), _text(fields, "answer")
@@ -182,7 +195,9 @@ def _made(place: str, messages: Callable[[], tuple[Message, ...]]) -> Conversati
 def _check_texts(conversation: Conversation) -> None:
     """Refuse what would be learnt as it never was written: bytes of another encoding, halves of a character."""
     parts = [part for message in conversation.messages for part in message.parts]
-    texts = [part.text for part in parts if isinstance(part, Text)] + [part.id for part in parts if isinstance(part, Item)]
+    texts = [part.text for part in parts if isinstance(part, Text)] + [
+        part.id for part in parts if isinstance(part, Item)
+    ]
     texts += [str(part.source) for part in parts if isinstance(part, Audio) and isinstance(part.source, Path)]
     for text in texts:
         if _NOT_UTF8 in text:
@@ -228,9 +243,7 @@ def _pairs(folder: Path) -> list[tuple[Path, Path]]:
     """Recordings and the text files beside them; endings may be in capital letters."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     texts = {path.with_suffix(""): path for path in files if path.suffix.lower() == ".txt"}
-    return [
-        (path, texts[path.with_suffix("")]) for path in files if _is_audio(path) and path.with_suffix("") in texts
-    ]
+    return [(path, texts[path.with_suffix("")]) for path in files if _is_audio(path) and path.with_suffix("") in texts]
 
 
 def _is_audio(path: Path) -> bool:

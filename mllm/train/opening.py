@@ -128,9 +128,7 @@ def _with_parts(model: MusicLLMForConditionalGeneration, run: RunConfig) -> Musi
     return model
 
 
-def _assemble(
-    run: RunConfig, form: Mapping[str, Any]
-) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
+def _assemble(run: RunConfig, form: Mapping[str, Any]) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
     section = run.model
     assert section.backbone is not None
     assert section.audio_encoder is not None

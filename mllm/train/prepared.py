@@ -1,7 +1,7 @@
 """Conversations as a training reads them: token ids, labels and the names of their encodings, kept in an Arrow file.
 
-In: conversations whose recordings were encoded, and a catalogue if they name items. Out: a `datasets.Dataset` that is mapped into memory, so that several
-processes share it and an epoch begins at once. Knows no model and decodes no audio.
+In: conversations whose recordings were encoded, and a catalogue if they name items. Out: a `datasets.Dataset` that is
+mapped into memory, so that several processes share it and an epoch begins at once. Knows no model and decodes no audio.
 """
 
 from __future__ import annotations

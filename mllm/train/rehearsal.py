@@ -65,26 +65,13 @@ def rehearse(config: RunConfig, say: Callable[[str], object]) -> str:
     stage.is_finished(config, Path(config.out).absolute())
     say("opening what the training begins with")
     model, processor = _open(config)
-    limits = preparation.limits_of(config, processor.space_of_items)
-    train, validation = held_out.divide(config.data)
-    say(f"looking at {len(train) + len(validation or ())} conversations")
-    seen, bad = _look(train, processor, limits)
-    kept, bad_of_kept = _look(validation or (), processor, limits)
-    bad += bad_of_kept
+    seen, kept, bad = _look_at_all(config, processor, say)
     lines = [f"stage {config.stage}: {', '.join(_trained(model))} learn, everything else is frozen"]
     if bad:
         lines.append(prepared.told(bad))
-        if not config.data.leave_out_bad:
-            raise ConfigError(f"{prepared.told(bad)}; mend or remove them, or set data.leave_out_bad=true")
-    if not seen or (validation is not None and not kept):
-        raise ConfigError(f"no conversation can be used; {prepared.told(bad) if bad else 'the data is empty'}")
     lengths = [len(one.prompt.input_ids) for one in seen]
-    longest = max(lengths)
     tokens = preparation.row_tokens(
-        config,
-        processor,
-        tokens=sum(lengths),
-        longest=max(longest, *(len(one.prompt.input_ids) for one in kept)) if kept else longest,
+        config, processor, tokens=sum(lengths), longest=max(len(one.prompt.input_ids) for one in [*seen, *kept])
     )
     packed = config.data.packing and packing.obstacle(model.language_model) is None
     grouping = Grouping[int](
@@ -100,7 +87,7 @@ def rehearse(config: RunConfig, say: Callable[[str], object]) -> str:
         f"data: {len(seen)} conversations"
         + (f", {len(kept)} kept for validation" if kept else "")
         + f", {sum(one.seconds for one in seen):.0f} s of audio",
-        f"tokens: {sum(lengths)}, of which {learnt} are learnt; a conversation has {min(lengths)} to {longest}",
+        f"tokens: {sum(lengths)}, of which {learnt} are learnt; a conversation has {min(lengths)} to {max(lengths)}",
         f"rows: {len(groups)} of at most {tokens} tokens, {rows_a_step} a step; {steps} steps",
         "",
     ]
@@ -123,6 +110,27 @@ def _open(config: RunConfig) -> tuple[MusicLLMForConditionalGeneration, MusicLLM
 def _trained(model: MusicLLMForConditionalGeneration) -> list[str]:
     parts = {name.partition(".")[0] for name, one in model.named_parameters() if one.requires_grad}
     return sorted("lora" if part == "language_model" else part for part in parts)
+
+
+def _look_at_all(
+    config: RunConfig, processor: MusicLLMProcessor, say: Callable[[str], object]
+) -> tuple[list[_Seen], list[_Seen], list[str]]:
+    """What is learnt from, what is kept for validation, and what cannot be used.
+
+    Raises:
+        ConfigError: something cannot be used that is not to be left out, or nothing is left.
+    """
+    limits = preparation.limits_of(config, processor.space_of_items)
+    train, validation = held_out.divide(config.data)
+    say(f"looking at {len(train) + len(validation or ())} conversations")
+    seen, bad = _look(train, processor, limits)
+    kept, bad_of_kept = _look(validation or (), processor, limits)
+    bad += bad_of_kept
+    if bad and not limits.leave_out_bad:
+        raise ConfigError(f"{prepared.told(bad)}; mend or remove them, or set data.leave_out_bad=true")
+    if not seen or (validation is not None and not kept):
+        raise ConfigError(f"no conversation can be used; {prepared.told(bad) if bad else 'the data is empty'}")
+    return seen, kept, bad
 
 
 def _look(
