@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from typing import NamedTuple, NoReturn
 
 from mllm import facts
@@ -116,7 +115,7 @@ def read(answer: Answer, *, minimum_confidence: float = 0.0) -> Description:
         raise ConfigError(f"the minimum confidence is {minimum_confidence:g}; expected a number from 0 to 1")
     try:
         stated = _parse(answer.text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: a thousand brackets within one another
         stated = {}
     values: dict[str, object] = {}
     confidence = dict.fromkeys(FIELDS, 0.0)
@@ -172,7 +171,7 @@ def _not_json(what: str) -> NoReturn:
 
 
 def _tempo(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if facts.LOWEST_TEMPO_BPM <= value <= facts.HIGHEST_TEMPO_BPM else None
 

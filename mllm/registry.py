@@ -1,6 +1,6 @@
 """Finds plug-ins by file name: a kind and a name in, the imported file out. The folder is the list; nothing is edited.
 
-Knows the four folders and nothing of what stands in their files.
+Knows the five folders and nothing of what stands in their files.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mllm.errors import ConfigError
 _PACKAGE_OF_KIND = {
     "adapter": "mllm.adapters",
     "encoder": "mllm.encoders",
+    "reward": "mllm.train.rewards",
     "source": "mllm.instruct_data.sources",
     "task": "mllm.eval.tasks",
 }
@@ -25,7 +26,7 @@ def find(kind: str, name: str) -> types.ModuleType:
     """Import the plug-in `name` of a kind.
 
     Args:
-        kind: "encoder", "adapter", "source" or "task".
+        kind: "encoder", "adapter", "reward", "source" or "task".
         name: its file name without ".py".
 
     Raises:

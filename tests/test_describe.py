@@ -226,3 +226,8 @@ def test_the_schema_for_decoding_admits_what_the_model_learns_and_nothing_strang
     for wrong in strange:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({**good, **wrong}, schema)
+
+
+@pytest.mark.parametrize("value", ["9" * 400, "-" + "9" * 400, "1e999", "[" * 5000])
+def test_a_value_that_python_cannot_take_states_nothing(value: str) -> None:
+    assert read(f'{{"tempo_bpm": {value}}}')["tempo_bpm"] is None

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {
     "adapter": ROOT / "adapters",
     "encoder": ROOT / "mllm" / "encoders",
+    "reward": ROOT / "mllm" / "train" / "rewards",
     "source": ROOT / "instruct_data" / "sources",
     "task": ROOT / "eval" / "tasks",
 }

@@ -90,12 +90,9 @@ def prepare(config: RunConfig, work: Path, say: Callable[[str], object]) -> Prep
         say(f"preparing the data: {name}")
         place = work / name
         before = prepared.read_summary(place).sha256 if (place / prepared.SUMMARY).is_file() else None
-        summary = prepared.prepare(found, encodings, processor, limits, place)
-        if had_checkpoint and before is not None and before != summary.sha256:
-            raise ConfigError(
-                f"the data changed since the run in {work} began, so it cannot go on as it was; give another out and "
-                "work, or put the data back"
-            )
+        summary = prepared.prepare(
+            found, encodings, processor, limits, place, expected_sha256=before if had_checkpoint else None
+        )
         say(
             f"{name}: {summary.conversations} conversations, {summary.tokens} tokens ({summary.learnt_tokens} learnt), "
             f"{summary.seconds:.0f} s of audio in {summary.recordings} recordings"

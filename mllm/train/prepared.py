@@ -81,11 +81,22 @@ def prepare(
     processor: MusicLLMProcessor,
     limits: Limits,
     directory: Path,
+    *,
+    expected_sha256: str | None = None,
 ) -> Summary:
     """Write the conversations into a directory, whole or not at all.
 
+    Args:
+        conversations: in order; errors among them count as conversations that cannot be used.
+        encodings: of their recordings.
+        processor: makes prompts of them.
+        limits: what each must keep to.
+        directory: where they go; what was there before goes.
+        expected_sha256: of everything, for a run that goes on; None: anything.
+
     Raises:
-        ConfigError: conversations cannot be used, or none is left; up to `MOST_TOLD` of them are named.
+        ConfigError: conversations cannot be used, or none is left, and up to `MOST_TOLD` of them are named; or it is
+            not what was expected.
     """
     bad: list[str] = []
     counted = {"conversations": 0, "tokens": 0, "learnt_tokens": 0, "longest": 0}
@@ -110,6 +121,11 @@ def prepare(
         summary = Summary(
             **counted, seconds=seconds, recordings=len(shards), left_out=len(bad), sha256=content.hexdigest()
         )
+        if expected_sha256 is not None and summary.sha256 != expected_sha256:
+            raise ConfigError(
+                f"the data is not what {directory} was made of, with which the run began, so it cannot go on as it was; "
+                "put the data back, or give another out and work to begin anew"
+            )
         write_json(dataclasses.asdict(summary), work / SUMMARY)
     return summary
 

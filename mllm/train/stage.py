@@ -100,10 +100,10 @@ def _train(
 ) -> Finished:
     say("opening the model")
     model, processor = opening.open_model(ready.start, config, launch.device())
+    settings_before = set(vars(model.config))
     trainer, rows = make_trainer(config, ready, model, processor, work, deepspeed)
     last = whole_checkpoints.last_whole(work)
     say(f"training: {len(rows)} rows of at most {ready.max_tokens} tokens")
-    settings_before = set(vars(model.config))
     trainer.train(resume_from_checkpoint=None if last is None else str(last))
     for name in set(vars(model.config)) - settings_before:
         delattr(model.config, name)  # the Trainer leaves use_cache there, which is no setting of ours

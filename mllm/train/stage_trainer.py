@@ -120,7 +120,7 @@ class StageTrainer(Trainer):
                 "weight_decay": self.args.weight_decay if decays else 0.0,
                 "lr": self._lora_learning_rate if is_lora else self.args.learning_rate,
             }
-            for (is_lora, decays), parameters in groups.items()
+            for (is_lora, decays), parameters in sorted(groups.items(), key=lambda group: group[0])
         ]
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
