@@ -99,7 +99,9 @@ def test_figures_go_to_tensorboard_and_nowhere_unasked(tmp_path: Path, monkeypat
         assert told.report_to == ["tensorboard"]
     (tmp_path / "wandb.py").write_text("")
     if importlib.util.find_spec("wandb") is None:
-        with pytest.raises(ConfigError, match=r"train\.report_to names wandb, which is not installed: pip install wandb"):
+        with pytest.raises(
+            ConfigError, match=r"train\.report_to names wandb, which is not installed: pip install wandb"
+        ):
             schedule.arguments(config("train.report_to=wandb"), 9, tmp_path, None, evaluates=False)
     monkeypatch.syspath_prepend(tmp_path)  # it is installed now, as far as can be told without importing it
     assert schedule.arguments(config(), 9, tmp_path, None, evaluates=False).report_to == ["tensorboard"]

@@ -123,8 +123,8 @@ def prepare(
         )
         if expected_sha256 is not None and summary.sha256 != expected_sha256:
             raise ConfigError(
-                f"the data is not what {directory} was made of, with which the run began, so it cannot go on as it was; "
-                "put the data back, or give another out and work to begin anew"
+                f"the data is not what {directory} was made of, with which the run began, so it cannot go on as it "
+                "was; put the data back, or give another out and work to begin anew"
             )
         write_json(dataclasses.asdict(summary), work / SUMMARY)
     return summary
