@@ -24,7 +24,7 @@ from mllm.messages import Audio
 from tests.tiny_checkpoint import write_checkpoint, write_music
 
 LENGTH = ("--max-new-tokens", "8")
-COMMANDS = ("ask", "caption", "chat", "data", "describe", "doctor", "export", "serve")
+COMMANDS = ("ask", "caption", "chat", "data", "describe", "doctor", "export", "serve", "train")
 SCHEMA = json.loads((Path(mllm.__file__).parent / "schema" / "describe.schema.json").read_text(encoding="utf-8"))
 
 
