@@ -34,7 +34,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from mllm import checkpoint
 from mllm.train import conversations, memory, opening, preparation, prepared, run_config, stage
 from mllm.train.conversations import Conversation
-from mllm.train.rows import Ready, collator, filler
+from mllm.train.rows import collator, filler
 
 Side: TypeAlias = Literal["usual", "encoded_once", "packed", "ours"]
 """Each has one thing more than the one before: the store of encodings, packed rows, the loss on learnt tokens only."""
@@ -192,7 +192,7 @@ def train_ours(side: Side, data: Path, work: Path, epochs: int) -> dict[str, flo
     return {**_timed(trainer, summary.conversations, epochs), "preparing_seconds": round(seconds, 2)}
 
 
-def _with_all_logits(collate: Callable[[Sequence[Sequence[Ready]]], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+def _with_all_logits(collate: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
     return lambda groups: {**collate(groups), "skip_logits": False}
 
 

@@ -53,6 +53,14 @@ def test_padding_is_neither_read_nor_learnt() -> None:
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_backbone_is_asked_in_any_dtype(dtype: torch.dtype) -> None:
+    """Its padding, token 0, is embedded as zeros, whose slope behind a norm float16 cannot hold."""
+    backbone = llama()
+    assert not backbone.get_input_embeddings().weight[0].any()
+    assert packing.obstacle(backbone.to(dtype)) is None
+
+
 def one_at_a_time(model: MusicLLMForConditionalGeneration, examples: Sequence[Example]) -> tuple[Tensor, list[Tensor]]:
     """The loss over all labels of the conversations, each computed alone, and the gradients."""
     learnt = sum(label != IGNORE_INDEX for example in examples for label in example.prompt.labels[1:])

@@ -86,7 +86,7 @@ def write(directory: Path, found: dict[str, Tensor], **settings: Any) -> Path:
 
 def frequencies() -> Tensor:
     size = WIDTH // HEADS
-    return 1.0 / BASE ** (torch.arange(0, size, 2).float() / size)
+    return torch.pow(BASE, -torch.arange(0, size, 2).float() / size)
 
 
 def normed(states: Tensor, weight: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ def llama(ids: list[int], found: dict[str, Tensor], *, shared_heads: int) -> Ten
         inner = normed(states, weight[f"{place}.input_layernorm.weight"])
         query, key, value = (
             (inner @ weight[f"{place}.self_attn.{name}_proj.weight"].T)
-            .unflatten(-1, (-1, WIDTH // HEADS))
+            .view(len(ids), -1, WIDTH // HEADS)
             .transpose(0, 1)
             for name in "qkv"
         )

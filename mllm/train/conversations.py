@@ -8,24 +8,31 @@ A folder is read as the first of these that it holds:
 2. `metadata.csv` or `metadata.jsonl` with a row for each recording: `file_name` and `caption` (or `text`), or
    `question` and `answer` (the layout of an audio folder of Hugging Face datasets);
 3. recordings with a text file of the same name beside them, `song.mp3` and `song.txt`, sub-folders included.
+
+Paths in a row of metadata lead to files inside the folder, symbolic links followed; those in a line of JSONL may lead
+anywhere. All texts are UTF-8, with or without the mark that some programs put before it.
 """
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from mllm.describe import CAPTION_QUESTION
 from mllm.errors import ConfigError, MessageError
-from mllm.messages import AUDIO_FORMATS, Audio, Message, Text, parse
+from mllm.messages import AUDIO_FORMATS, Audio, Item, Message, Text, parse
 from mllm.train.recordings import Mention
 
 METADATA = ("metadata.csv", "metadata.jsonl")
 VALIDATION = "validation*.jsonl"
+_NOT_UTF8 = "\N{REPLACEMENT CHARACTER}"
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,6 +73,8 @@ def _readers(path: Path) -> Iterator[Conversation | MessageError]:
     if not path.exists():
         raise ConfigError(f"{path} does not exist; give a JSONL file of conversations, or a folder of music")
     if not path.is_dir():
+        if _is_audio(path):
+            raise ConfigError(f"{path} is a recording; give a JSONL file of conversations about it, or its folder")
         return _of_lines(path)
     kept = set(validation_of(path))
     files = [file for file in sorted(path.glob("*.jsonl")) if file not in kept and file.name not in METADATA]
@@ -74,7 +83,7 @@ def _readers(path: Path) -> Iterator[Conversation | MessageError]:
     for name in METADATA:
         if (path / name).is_file():
             return _of_rows(path / name)
-    pairs = [(file, file.with_suffix(".txt")) for file in _audio_files(path) if file.with_suffix(".txt").is_file()]
+    pairs = _pairs(path)
     if not pairs:
         raise ConfigError(
             f"the folder {path} says nothing of its recordings; expected a JSONL file of conversations, metadata.csv "
@@ -84,42 +93,82 @@ def _readers(path: Path) -> Iterator[Conversation | MessageError]:
 
 
 def _of_lines(path: Path) -> Iterator[Conversation | MessageError]:
-    with path.open(encoding="utf-8", errors="replace") as lines:
+    with _opened(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield _made(f"{path} line {number}", lambda line=line: _messages(_object(line), path.parent))
+                yield _made(f"{path} line {number}", functools.partial(_of_line, line, path.parent))
 
 
 def _of_rows(path: Path) -> Iterator[Conversation | MessageError]:
-    with path.open(encoding="utf-8", errors="replace", newline="") as lines:
-        rows: Iterable[Any] = csv.DictReader(lines) if path.suffix == ".csv" else filter(str.strip, lines)
-        for number, row in enumerate(rows, start=1):
-            yield _made(f"{path} row {number}", lambda row=row: _of_row(row, path.parent))
+    if path.suffix != ".csv":
+        with _opened(path) as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield _made(f"{path} line {number}", functools.partial(_of_object, line, path.parent))
+        return
+    with _opened(path) as lines:
+        number = 0
+        try:
+            for number, row in enumerate(csv.DictReader(lines), start=1):
+                yield _made(f"{path} row {number}", functools.partial(_of_row, row, path.parent))
+        except csv.Error as error:
+            yield MessageError(f"{path} row {number + 1}: not CSV ({error}), so nothing behind it was read; mend it")
 
 
-def _of_row(row: object, folder: Path) -> tuple[Message, ...]:
-    fields = _object(row) if isinstance(row, str) else row
-    assert isinstance(fields, Mapping)
-    name = fields.get("file_name")
-    if not isinstance(name, str) or not name:
-        raise MessageError("the field file_name is missing; give the recording's path in the folder")
+def _opened(path: Path) -> TextIO:
+    """A text file; what is not UTF-8 in it becomes `_NOT_UTF8`."""
+    try:
+        return path.open(encoding="utf-8-sig", errors="replace", newline="")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); give a file that can") from error
+
+
+def _of_line(line: str, folder: Path) -> tuple[Message, ...]:
+    return _messages(_object(line), folder)
+
+
+def _of_object(line: str, folder: Path) -> tuple[Message, ...]:
+    return _of_row(_object(line), folder)
+
+
+def _of_row(fields: Mapping[str, Any], folder: Path) -> tuple[Message, ...]:
+    name = _text(fields, "file_name")
+    if not name:
+        there = ", ".join(str(field) for field in fields if field)
+        raise MessageError(
+            f"the field file_name is missing; give the recording's path in the folder; there are: {there}"
+        )
     recording = folder / name
-    if not recording.resolve().is_relative_to(folder.resolve()):
+    try:
+        inside = recording.resolve().is_relative_to(folder.resolve())
+    except (ValueError, OSError, RuntimeError) as error:  # a NUL character, a name too long, links in a circle
+        raise MessageError(
+            f"file_name {name!r} is no path ({error}); give the recording's path in the folder"
+        ) from error
+    if not inside:
         raise MessageError(f"file_name {name!r} leads out of the folder; expected a path inside it")
-    question, answer = fields.get("question"), fields.get("answer")
+    question, answer = _text(fields, "question"), _text(fields, "answer")
     if question and answer:
-        return _said(recording, str(question), str(answer))
-    caption = fields.get("caption") or fields.get("text")
+        return _said(recording, question, answer)
+    caption = _text(fields, "caption") or _text(fields, "text")
     if not caption:
         raise MessageError("the field caption is missing or empty; give caption, or question and answer")
-    return _said(recording, CAPTION_QUESTION, str(caption))
+    return _said(recording, CAPTION_QUESTION, caption)
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    """A field of a row; empty where it is missing."""
+    value = fields.get(name)
+    if value is not None and not isinstance(value, str):
+        raise MessageError(f"the field {name} is {value!r}; expected a text")
+    return (value or "").strip()
 
 
 def _of_pairs(pairs: Sequence[tuple[Path, Path]]) -> Iterator[Conversation | MessageError]:
     for recording, text in pairs:
 
         def messages(recording: Path = recording, text: Path = text) -> tuple[Message, ...]:
-            caption = text.read_text(encoding="utf-8", errors="replace").strip()
+            caption = text.read_text(encoding="utf-8-sig", errors="replace").strip()
             if not caption:
                 raise MessageError("the file is empty; write the caption of the recording into it")
             return _said(recording, CAPTION_QUESTION, caption)
@@ -134,11 +183,32 @@ def _said(recording: Path, question: str, answer: str) -> tuple[Message, ...]:
     )
 
 
-def _made(place: str, messages: Any) -> Conversation | MessageError:
+def _made(place: str, messages: Callable[[], tuple[Message, ...]]) -> Conversation | MessageError:
     try:
-        return Conversation(messages=messages(), place=place)
+        made = Conversation(messages=messages(), place=place)
+        _check_texts(made)
     except (MessageError, OSError) as error:
         return MessageError(f"{place}: {error}")
+    return made
+
+
+def _check_texts(conversation: Conversation) -> None:
+    """Refuse what would be learnt as it never was written: bytes of another encoding, halves of a character."""
+    parts = [part for message in conversation.messages for part in message.parts]
+    texts = [part.text for part in parts if isinstance(part, Text)] + [
+        part.id for part in parts if isinstance(part, Item)
+    ]
+    texts += [str(part.source) for part in parts if isinstance(part, Audio) and isinstance(part.source, Path)]
+    for text in texts:
+        if _NOT_UTF8 in text:
+            raise MessageError(f"{_shown(text, text.index(_NOT_UTF8))} is not UTF-8; save the file in UTF-8")
+        if half := _HALF_CHARACTER.search(text):
+            raise MessageError(f"{_shown(text, half.start())} holds half a character ({half[0]!r}); write it whole")
+
+
+def _shown(text: str, position: int) -> str:
+    """The surroundings of a place in a text."""
+    return ascii(text[max(0, position - 20) : position + 20])
 
 
 def _object(line: str) -> Mapping[str, Any]:
@@ -169,7 +239,12 @@ def _placed(part: Any, folder: Path) -> Any:
     return part
 
 
-def _audio_files(folder: Path) -> list[Path]:
-    return sorted(
-        path for path in folder.rglob("*") if path.suffix.lower().removeprefix(".") in AUDIO_FORMATS and path.is_file()
-    )
+def _pairs(folder: Path) -> list[tuple[Path, Path]]:
+    """Recordings and the text files beside them; endings may be in capital letters."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    texts = {path.with_suffix(""): path for path in files if path.suffix.lower() == ".txt"}
+    return [(path, texts[path.with_suffix("")]) for path in files if _is_audio(path) and path.with_suffix("") in texts]
+
+
+def _is_audio(path: Path) -> bool:
+    return path.suffix.lower().removeprefix(".") in AUDIO_FORMATS

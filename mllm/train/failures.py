@@ -10,12 +10,27 @@ import errno
 from collections.abc import Iterator
 
 import torch
+from safetensors import SafetensorError
 
 from mllm.errors import TrainingError
 from mllm.train.run_config import RunConfig
 
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
-_NO_SPACE = ("No space left on device", "inline_container", "os error 28", "file write failed")
+_NO_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "Cannot allocate memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+_NO_SPACE = (
+    "No space left on device",
+    "PytorchStreamWriter failed writing file",
+    "file write failed",
+    "iostream error",
+    "unexpected pos ",
+)
+"""What libraries say that lose the number of the error; the last four are torch.save's, which knows no reason."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
@@ -29,14 +44,14 @@ def told(config: RunConfig) -> Iterator[None]:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise TrainingError(_memory(config)) from error
-    except (OSError, RuntimeError) as error:
-        text = str(error)
-        if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or any(part in text for part in _NO_SPACE):
+    except (OSError, RuntimeError, SafetensorError) as error:
+        text, number = str(error), getattr(error, "errno", None)
+        if number in _FULL or any(part in text for part in _NO_SPACE):
             raise TrainingError(
-                f"the disk of {config.work} is full; make room, and start the same command again: it goes on from the "
-                "last whole checkpoint"
+                f"the disk of {config.work} or of {config.out} is full; make room, and start the same command again: "
+                "it goes on from the last whole checkpoint"
             ) from error
-        if (isinstance(error, OSError) and error.errno == errno.ENOMEM) or any(part in text for part in _NO_MEMORY):
+        if number == errno.ENOMEM or any(part in text for part in _NO_MEMORY):
             raise TrainingError(_memory(config)) from error
         raise
 
@@ -45,15 +60,15 @@ def _memory(config: RunConfig) -> str:
     """What to do about memory, in the order in which it costs least."""
     advice = []
     if config.train.rows_at_once > 1:
-        advice.append(f"train.rows_at_once={max(1, config.train.rows_at_once // 2)}")
+        advice.append(f"train.rows_at_once={config.train.rows_at_once // 2}")
     if not config.train.gradient_checkpointing:
         advice.append("train.gradient_checkpointing=true")
     if config.model.quantisation is None:
         advice.append("model.quantisation=nf4")
     if config.train.rows_at_once == 1:
         tokens = config.data.max_tokens or 2048
-        advice.append(f"data.max_tokens={tokens // 2}")
-    if config.train.deepspeed is None:
+        advice.append(f"data.max_tokens={max(1, tokens // 2)}")
+    if config.train.deepspeed is None and torch.cuda.is_available():  # it moves from the GPU to the machine
         advice.append("train.deepspeed=scripts/configs/deepspeed/offload.json")
     where = "the GPU" if torch.cuda.is_available() else "the machine"
     return (

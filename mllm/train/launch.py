@@ -6,12 +6,15 @@ and settings for it. What cannot work is told before a model is opened.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import json
 import os
+import shlex
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,8 @@ ALONE = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.
 COMPILERS = ("c++", "g++", "clang++")
 ZERO_3 = 3
 _SHARED_MEMORY = "deepspeed_shm_comm"
+_PATIENCE_SECONDS = 30.0
+"""With a compiler that is asked for its version."""
 
 
 if not torch.cuda.is_available():
@@ -58,7 +63,8 @@ def deepspeed_settings(path: str | None) -> dict[str, Any] | None:
         path: of a JSON file; None trains without DeepSpeed.
 
     Raises:
-        ConfigError: the file cannot be read, DeepSpeed is not installed, or a compiler is needed and absent.
+        ConfigError: the file cannot be read or holds something else, DeepSpeed is not installed, or a compiler is
+            needed and absent.
     """
     if path is None:
         return None
@@ -83,11 +89,14 @@ def deepspeed_settings(path: str | None) -> dict[str, Any] | None:
 
 
 def needs_compiler(settings: Mapping[str, Any]) -> bool:
-    """Whether DeepSpeed builds an optimiser of its own: for offloading to the CPU, or by its name."""
-    zero = settings.get("zero_optimization") or {}
-    offload = (zero.get("offload_optimizer") or {}).get("device", "none") != "none"
-    own = settings.get("optimizer") is not None and not settings["optimizer"].get("params", {}).get("torch_adam")
-    return offload or own
+    """Whether DeepSpeed builds an optimiser of its own: for offloading to the CPU, or by its name.
+
+    Raises:
+        ConfigError: the settings are not what DeepSpeed takes.
+    """
+    offload = _inner(_inner(settings, "zero_optimization"), "offload_optimizer").get("device", "none") != "none"
+    own = settings.get("optimizer") is not None
+    return offload or (own and not _inner(_inner(settings, "optimizer"), "params").get("torch_adam"))
 
 
 def check_compiler() -> None:
@@ -97,8 +106,7 @@ def check_compiler() -> None:
         ConfigError: there is no C++ compiler or no ninja.
     """
     wanted = os.environ.get("CXX")
-    found = shutil.which(wanted) if wanted else next(filter(None, map(shutil.which, COMPILERS)), None)
-    if found is None or Path(found).name == "false":
+    if not any(map(_answers, [wanted] if wanted else COMPILERS)):
         named = f"CXX={wanted} is none" if wanted else f"none of {', '.join(COMPILERS)} is there"
         raise ConfigError(
             f"DeepSpeed builds the optimiser that its settings ask for, which needs a C++ compiler ({named}); install "
@@ -106,6 +114,14 @@ def check_compiler() -> None:
         )
     if shutil.which("ninja") is None and importlib.util.find_spec("ninja") is None:
         raise ConfigError("DeepSpeed builds its optimiser with ninja, which is not installed: pip install ninja")
+
+
+def _answers(compiler: str) -> bool:
+    """Whether a command, which may be several words such as `ccache g++`, says its version."""
+    with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):  # ValueError: quotes that do not end
+        command = [*shlex.split(compiler), "--version"]
+        return subprocess.run(command, capture_output=True, timeout=_PATIENCE_SECONDS, check=False).returncode == 0  # noqa: S603 (the user's own)
+    return False
 
 
 def keep_whole(settings: dict[str, Any], largest: int) -> None:
@@ -153,11 +169,19 @@ def _read(path: Path) -> dict[str, Any]:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"train.deepspeed names {path}, which is not there; give a JSON file") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"train.deepspeed names {path}, which cannot be read as JSON: {error}") from error
     if not isinstance(settings, dict):
         raise ConfigError(f"train.deepspeed names {path}, which holds no object; expected DeepSpeed's settings")
     return settings
+
+
+def _inner(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An object inside settings; an empty one where there is none."""
+    inner = settings.get(name)
+    if inner is not None and not isinstance(inner, dict):
+        raise ConfigError(f"{name} is {inner!r} in the settings of DeepSpeed; expected an object")
+    return inner or {}
 
 
 def _without_shared_memory() -> None:

@@ -7,7 +7,9 @@ Knows nothing of data, schedules or losses.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoTokenizer
@@ -46,18 +48,26 @@ def start_checkpoint(run: RunConfig, work: Path) -> Path:
     return made
 
 
-def unsaved(run: RunConfig) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
+def unsaved(
+    run: RunConfig, device: torch.device | None = None
+) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
     """What `start_checkpoint` saves, in memory only.
+
+    Args:
+        run: its settings.
+        device: where the backbone goes, in the form in which it is trained; None: to the CPU, as it is saved.
 
     Raises:
         CheckpointError: a part is absent or altered.
         ConfigError: parts do not fit each other.
     """
+    form: dict[str, Any] = {"dtype": dtype_of(run.model, launch.device() if device is None else device)}
+    if device is not None:
+        form |= {"device": device, "quantisation": run.model.quantisation}
     if run.model.backbone is not None:
-        model, processor = _assemble(run)
+        model, processor = _assemble(run, form)
     else:
-        directory = contract.find_checkpoint(find_model(run.model.start))
-        model, processor = checkpoint.load(directory, dtype=dtype_of(run.model, launch.device()))
+        model, processor = checkpoint.load(contract.find_checkpoint(find_model(run.model.start)), **form)
     model = _with_parts(model, run)
     return model, MusicLLMProcessor.from_config(model.config, processor.tokenizer)
 
@@ -119,7 +129,7 @@ def _with_parts(model: MusicLLMForConditionalGeneration, run: RunConfig) -> Musi
     return model
 
 
-def _assemble(run: RunConfig) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
+def _assemble(run: RunConfig, form: Mapping[str, Any]) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
     section = run.model
     assert section.backbone is not None
     assert section.audio_encoder is not None
@@ -142,7 +152,6 @@ def _assemble(run: RunConfig) -> tuple[MusicLLMForConditionalGeneration, MusicLL
         adapter=run.adapter,
         chat_template=section.chat_template,
         seed=run.train.seed,
-        dtype=dtype_of(section, launch.device()),
         audio_token=section.audio_token,
         audio_token_id=known.get(section.audio_token, vocabulary),
         audio_start=section.audio_start,
@@ -151,5 +160,6 @@ def _assemble(run: RunConfig) -> tuple[MusicLLMForConditionalGeneration, MusicLL
         item_token_id=known.get(section.item_token, vocabulary + 1),
         max_windows=section.max_windows,
         layer_mix=section.layer_mix,
+        **form,
     )
     return model, MusicLLMProcessor.from_config(model.config, tokenizer)

@@ -91,7 +91,9 @@ def obstacle(language_model: Any) -> str | None:
     batch = packed(rows, 0, borders=needs_borders(language_model))
     embedding = language_model.get_input_embeddings()
     place = embedding.weight.device
-    embeds = embedding(batch.pop("input_ids").to(place)).detach().requires_grad_()  # (B, S, D)
+    embeds = embedding(batch.pop("input_ids").to(place)).detach()  # (B, S, D)
+    # Any embeddings do, but not those of zeros, as padding has: their slope behind a norm is too steep for float16.
+    embeds = torch.sin(torch.arange(embeds.numel())).reshape(embeds.shape).to(embeds).requires_grad_()
     del batch["labels"]
     inputs = {key: value.to(place) if isinstance(value, Tensor) else value for key, value in batch.items()}
     with torch.enable_grad():

@@ -84,8 +84,7 @@ def prepare(config: RunConfig, work: Path, say: Callable[[str], object]) -> Prep
     train, validation = held_out.divide(config.data)
     encode_all([*train, *(validation or ())], start, store, say, leave_out=config.data.leave_out_bad)
     encodings = Encodings(store, settings, processor)
-    limits = prepared.Limits(max_tokens=config.data.max_tokens, leave_out_bad=config.data.leave_out_bad)
-    _check_items(config, settings)
+    limits = limits_of(config, settings.space_of_items)
     places = {"train": train, "validation": validation}
     had_checkpoint = whole_checkpoints.last_whole(work) is not None
     for name, found in places.items():
@@ -107,19 +106,46 @@ def prepare(config: RunConfig, work: Path, say: Callable[[str], object]) -> Prep
         store=store,
         train=work / "train",
         validation=None if validation is None else work / "validation",
-        max_tokens=row_tokens(config, processor, prepared.read_summary(work / "train")),
+        max_tokens=row_tokens(
+            config,
+            processor,
+            tokens=prepared.read_summary(work / "train").tokens,
+            longest=max(prepared.read_summary(work / name).longest for name in places if places[name] is not None),
+        ),
     )
 
 
-def row_tokens(config: RunConfig, processor: MusicLLMProcessor, data: prepared.Summary) -> int:
+def limits_of(config: RunConfig, space: items.ItemSpace | None) -> prepared.Limits:
+    """What conversations must keep to.
+
+    Args:
+        config: of the run.
+        space: of the items that the model takes; None: it takes none.
+
+    Raises:
+        CatalogueError: the catalogue is absent, damaged or of another space.
+    """
+    catalogue = None if config.data.catalog is None else items.open_for(space, config.data.catalog)
+    return prepared.Limits(
+        max_tokens=config.data.max_tokens, leave_out_bad=config.data.leave_out_bad, catalogue=catalogue
+    )
+
+
+def row_tokens(config: RunConfig, processor: MusicLLMProcessor, *, tokens: int, longest: int) -> int:
     """Most tokens of a row.
 
     A packed row may be longer than the backbone's context, as each of its conversations begins at position 0.
+
+    Args:
+        config: of the run.
+        processor: of the model.
+        tokens: of all conversations that are learnt.
+        longest: tokens of the longest conversation, those for validation included.
     """
     if config.data.max_tokens is not None:
         return config.data.max_tokens
     most = ROW_TOKENS if config.data.packing else min(ROW_TOKENS, processor.max_length or ROW_TOKENS)
-    return max(min(most, data.tokens // FEWEST_ROWS), data.longest)
+    return max(min(most, tokens // FEWEST_ROWS), longest)
 
 
 def encode_all(
@@ -184,8 +210,3 @@ def _differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any,
             yield from _differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
     elif old != new:
         yield name, old, new
-
-
-def _check_items(config: RunConfig, settings: Any) -> None:
-    if config.data.catalog is not None:
-        items.open_for(settings.space_of_items, config.data.catalog)

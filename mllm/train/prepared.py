@@ -1,7 +1,7 @@
 """Conversations as a training reads them: token ids, labels and the names of their encodings, kept in an Arrow file.
 
-In: conversations whose recordings were encoded. Out: a `datasets.Dataset` that is mapped into memory, so that several
-processes share it and an epoch begins at once. Knows no model and decodes no audio.
+In: conversations whose recordings were encoded, and a catalogue if they name items. Out: a `datasets.Dataset` that is
+mapped into memory, so that several processes share it and an epoch begins at once. Knows no model and decodes no audio.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Any
 import datasets
 from datasets.arrow_writer import ArrowWriter
 
-from mllm.errors import ConfigError, EncodingError, MllmError, PromptError
+from mllm.errors import ConfigError, EncodingError, ItemError, MllmError, PromptError
+from mllm.items import Catalogue
 from mllm.messages import Item
 from mllm.processing import MusicLLMProcessor
-from mllm.prompt import IGNORE_INDEX
+from mllm.prompt import IGNORE_INDEX, Prompt
 from mllm.strict_io import write_json, written_beside
 from mllm.train.conversations import Conversation
 from mllm.train.encodings import Encodings
@@ -67,6 +68,8 @@ class Limits:
     """Most tokens; None: as many as the backbone takes."""
     leave_out_bad: bool
     """Whether others are left out; otherwise they are an error."""
+    catalogue: Catalogue | None = None
+    """Holds the items that it may name; None: it may name none."""
 
 
 MOST_TOLD = 20
@@ -120,11 +123,33 @@ def prepare(
         )
         if expected_sha256 is not None and summary.sha256 != expected_sha256:
             raise ConfigError(
-                f"the data is not what {directory} was made of, with which the run began, so it cannot go on as it was; "
-                "put the data back, or give another out and work to begin anew"
+                f"the data is not what {directory} was made of, with which the run began, so it cannot go on as it "
+                "was; put the data back, or give another out and work to begin anew"
             )
         write_json(dataclasses.asdict(summary), work / SUMMARY)
     return summary
+
+
+def check(conversation: Conversation, prompt: Prompt, processor: MusicLLMProcessor, limits: Limits) -> None:
+    """Refuse a conversation from which nothing can be learnt.
+
+    Raises:
+        PromptError: it has no answer to learn, is too long, or names items where there are none.
+        ItemError: an item is not in the catalogue.
+    """
+    if all(label == IGNORE_INDEX for label in prompt.labels):
+        raise PromptError("nothing is learnt from it; expected an answer of the assistant that is not empty")
+    if limits.max_tokens is not None and len(prompt.input_ids) > limits.max_tokens:
+        raise PromptError(
+            f"it has {len(prompt.input_ids)} tokens, but a row takes {limits.max_tokens}; raise data.max_tokens, or "
+            "shorten it"
+        )
+    for item in _items(conversation):
+        if processor.item_adapter is None:
+            raise PromptError("it names catalogue items, which this model cannot take; train them in the stage items")
+        if limits.catalogue is None:
+            raise PromptError("it names catalogue items, but no catalogue was given; give data.catalog")
+        limits.catalogue.name(item)
 
 
 def open_prepared(directory: Path) -> datasets.Dataset:
@@ -156,28 +181,28 @@ def _rows(
             bad.append(str(conversation))
             continue
         try:
-            yield _row(conversation, encodings, processor, limits.max_tokens)
-        except (EncodingError, PromptError) as error:
+            yield _row(conversation, encodings, processor, limits)
+        except (EncodingError, PromptError, ItemError) as error:
             bad.append(f"{conversation.place}: {error}")
 
 
 def _row(
-    conversation: Conversation, encodings: Encodings, processor: MusicLLMProcessor, max_tokens: int | None
+    conversation: Conversation, encodings: Encodings, processor: MusicLLMProcessor, limits: Limits
 ) -> dict[str, Any]:
     messages = conversation.messages
     prompt = processor.prompt_of(messages, encodings.num_tokens(messages), add_generation_prompt=False)
-    if all(label == IGNORE_INDEX for label in prompt.labels):
-        raise PromptError("nothing is learnt from it; expected an answer of the assistant that is not empty")
-    if max_tokens is not None and len(prompt.input_ids) > max_tokens:
-        raise PromptError(
-            f"it has {len(prompt.input_ids)} tokens, but a row takes {max_tokens}; raise data.max_tokens, or shorten it"
-        )
+    check(conversation, prompt, processor, limits)
     return {
         "place": conversation.place,
         "input_ids": list(prompt.input_ids),
         "labels": list(prompt.labels),
         "length": len(prompt.input_ids),
         "shards": list(encodings.keys(messages)),
-        "items": [part.id for message in messages for part in message.parts if isinstance(part, Item)],
+        "items": _items(conversation),
         "seconds": encodings.seconds(messages),
     }
+
+
+def _items(conversation: Conversation) -> list[str]:
+    parts = [part for message in conversation.messages for part in message.parts]
+    return [part.id for part in parts if isinstance(part, Item)]

@@ -7,6 +7,7 @@ and one step is computed with random encodings of the right shapes.
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -14,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from mllm import audio
+from mllm.absent_encoder import AbsentEncoder
 from mllm.decode import name_of
-from mllm.errors import ConfigError, MllmError
+from mllm.errors import AudioError, ConfigError, MllmError
 from mllm.messages import Audio, Item
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.processing import MusicLLMProcessor
@@ -26,7 +27,7 @@ from mllm.prompt import IGNORE_INDEX, Prompt
 from mllm.train import held_out, launch, memory, opening, packing, preparation, prepared, schedule, stage
 from mllm.train.conversations import Conversation
 from mllm.train.grouping import Grouping, GroupingConfig, fill_row, like_lengths
-from mllm.train.rows import Ready, collator, filler
+from mllm.train.rows import ABOUT, Ready, collator, filler
 from mllm.train.run_config import RunConfig
 
 SHOWN_PROMPTS = 3
@@ -64,22 +65,14 @@ def rehearse(config: RunConfig, say: Callable[[str], object]) -> str:
     stage.is_finished(config, Path(config.out).absolute())
     say("opening what the training begins with")
     model, processor = _open(config)
-    train, validation = held_out.divide(config.data)
-    say(f"looking at {len(train)} conversations")
-    seen, bad = _look(train, processor)
-    if validation is not None:
-        bad += _look(validation, processor)[1]
+    seen, kept, bad = _look_at_all(config, processor, say)
     lines = [f"stage {config.stage}: {', '.join(_trained(model))} learn, everything else is frozen"]
     if bad:
         lines.append(prepared.told(bad))
-        if not config.data.leave_out_bad:
-            raise ConfigError(f"{prepared.told(bad)}; mend or remove them, or set data.leave_out_bad=true")
-    if not seen:
-        raise ConfigError("no conversation can be used; the data is empty")
     lengths = [len(one.prompt.input_ids) for one in seen]
-    tokens = preparation.row_tokens(config, processor, _summary(seen))
-    if (longest := max(lengths)) > tokens:
-        raise ConfigError(f"a conversation has {longest} tokens, but a row takes {tokens}; raise data.max_tokens")
+    tokens = preparation.row_tokens(
+        config, processor, tokens=sum(lengths), longest=max(len(one.prompt.input_ids) for one in [*seen, *kept])
+    )
     packed = config.data.packing and packing.obstacle(model.language_model) is None
     grouping = Grouping[int](
         GroupingConfig(max_tokens=tokens), fill_row if packed else like_lengths, lengths.__getitem__
@@ -92,9 +85,9 @@ def rehearse(config: RunConfig, say: Callable[[str], object]) -> str:
     learnt = sum(label != IGNORE_INDEX for one in seen for label in one.prompt.labels)
     lines += [
         f"data: {len(seen)} conversations"
-        + ("" if validation is None else f", {len(validation)} kept for validation")
+        + (f", {len(kept)} kept for validation" if kept else "")
         + f", {sum(one.seconds for one in seen):.0f} s of audio",
-        f"tokens: {sum(lengths)}, of which {learnt} are learnt; a conversation has {min(lengths)} to {longest}",
+        f"tokens: {sum(lengths)}, of which {learnt} are learnt; a conversation has {min(lengths)} to {max(lengths)}",
         f"rows: {len(groups)} of at most {tokens} tokens, {rows_a_step} a step; {steps} steps",
         "",
     ]
@@ -105,11 +98,12 @@ def rehearse(config: RunConfig, say: Callable[[str], object]) -> str:
 
 
 def _open(config: RunConfig) -> tuple[MusicLLMForConditionalGeneration, MusicLLMProcessor]:
-    """The model as the stage trains it, with an encoder that is not there where that can be."""
-    model, processor = opening.unsaved(config)
+    """The model in the form in which the stage trains it, without its encoder."""
+    model, processor = opening.unsaved(config, launch.device())
+    model.audio_encoder = AbsentEncoder(model.config.encoder_module, model.config.encoder_config)
+    if config.model.attention is not None:
+        model.language_model.set_attn_implementation(config.model.attention)
     model.freeze(opening.trained_names(model, config.stage))
-    module: nn.Module = model
-    module.to(launch.device())
     return model, processor
 
 
@@ -118,58 +112,83 @@ def _trained(model: MusicLLMForConditionalGeneration) -> list[str]:
     return sorted("lora" if part == "language_model" else part for part in parts)
 
 
-def _look(found: Sequence[Conversation | MllmError], processor: MusicLLMProcessor) -> tuple[list[_Seen], list[str]]:
+def _look_at_all(
+    config: RunConfig, processor: MusicLLMProcessor, say: Callable[[str], object]
+) -> tuple[list[_Seen], list[_Seen], list[str]]:
+    """What is learnt from, what is kept for validation, and what cannot be used.
+
+    Raises:
+        ConfigError: something cannot be used that is not to be left out, or nothing is left.
+    """
+    limits = preparation.limits_of(config, processor.space_of_items)
+    train, validation = held_out.divide(config.data)
+    say(f"looking at {len(train) + len(validation or ())} conversations")
+    seen, bad = _look(train, processor, limits)
+    kept, bad_of_kept = _look(validation or (), processor, limits)
+    bad += bad_of_kept
+    if bad and not limits.leave_out_bad:
+        raise ConfigError(f"{prepared.told(bad)}; mend or remove them, or set data.leave_out_bad=true")
+    if not seen or (validation is not None and not kept):
+        raise ConfigError(f"no conversation can be used; {prepared.told(bad) if bad else 'the data is empty'}")
+    return seen, kept, bad
+
+
+def _look(
+    found: Sequence[Conversation | MllmError], processor: MusicLLMProcessor, limits: prepared.Limits
+) -> tuple[list[_Seen], list[str]]:
     seen, bad = [], []
     for one in found:
         if isinstance(one, MllmError):
             bad.append(str(one))
             continue
         try:
-            seen.append(_seen(one, processor))
-        except (MllmError, OSError) as error:
+            seen.append(_seen(one, processor, limits))
+        except MllmError as error:
             bad.append(f"{one.place}: {error}")
     return seen, bad
 
 
-def _seen(conversation: Conversation, processor: MusicLLMProcessor) -> _Seen:
-    windows = [_windows(recording, processor) for recording in conversation.recordings]
+def _seen(conversation: Conversation, processor: MusicLLMProcessor, limits: prepared.Limits) -> _Seen:
+    lengths = [_length(recording, processor.sample_rate_hz) for recording in conversation.recordings]
+    windows = [_windows(length, processor) for length in lengths]
     tokens = [sum(map(processor.num_tokens, samples)) for samples in windows]
     prompt = processor.prompt_of(conversation.messages, tokens, add_generation_prompt=False)
-    samples = tuple(number for recording in windows for number in recording)
+    prepared.check(conversation, prompt, processor, limits)
+    heard = sum(min(length, sum(samples)) for length, samples in zip(lengths, windows, strict=True))
     return _Seen(
         prompt=prompt,
-        samples=samples,
-        seconds=sum(samples) / processor.sample_rate_hz,
+        samples=tuple(number for recording in windows for number in recording),
+        seconds=heard / processor.sample_rate_hz,
         items=sum(isinstance(part, Item) for message in conversation.messages for part in message.parts),
     )
 
 
-def _windows(recording: Audio, processor: MusicLLMProcessor) -> list[int]:
-    """Samples of each window that is heard of a recording, from the length that its file states."""
+def _length(recording: Audio, sample_rate_hz: int) -> int:
+    """Samples that a recording, or the stretch that is asked for, will have, from the length that its file states.
+
+    Raises:
+        AudioError: it cannot be heard.
+    """
+    name = name_of(recording.source)
     try:
-        stated = audio.probe(recording.source).seconds
+        found = audio.probe(recording.source)
     except OSError as error:
-        raise ConfigError(f"{name_of(recording.source)} cannot be read ({error.strerror})") from error
-    begin, end = recording.start or 0.0, min(stated, recording.end or stated)
-    samples = round(max(0.0, end - begin) * processor.sample_rate_hz)
+        raise AudioError(f"{name} cannot be read ({error.strerror}); give the path of a file") from error
+    first = round((recording.start or 0.0) * sample_rate_hz)
+    last = math.floor(found.seconds * sample_rate_hz + 0.5)
+    length = (last if recording.end is None else min(last, round(recording.end * sample_rate_hz))) - first
+    if length < audio.MINIMUM_SECONDS * sample_rate_hz:
+        raise AudioError(
+            f"{name} has {max(0, length) / sample_rate_hz:.2f} s of sound there (the whole: {found.seconds:.2f} s); "
+            f"expected at least {audio.MINIMUM_SECONDS:g} s, so give a longer piece"
+        )
+    return length
+
+
+def _windows(length: int, processor: MusicLLMProcessor) -> list[int]:
+    """Samples of each window that is heard of so many."""
     window = round(processor.window_seconds * processor.sample_rate_hz)
-    if samples <= window:
-        return [max(1, samples)]
-    return [window] * min(processor.max_windows, -(-samples // window))
-
-
-def _summary(seen: Sequence[_Seen]) -> prepared.Summary:
-    lengths = [len(one.prompt.input_ids) for one in seen]
-    return prepared.Summary(
-        conversations=len(seen),
-        tokens=sum(lengths),
-        learnt_tokens=0,
-        longest=max(lengths),
-        seconds=0.0,
-        recordings=0,
-        left_out=0,
-        sha256="",
-    )
+    return [length] if length <= window else [window] * min(processor.max_windows, -(-length // window))
 
 
 def _measured(
@@ -191,18 +210,18 @@ def _measured(
     if config.train.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model.train()
-    longest = sorted(groups, key=lambda group: -sum(len(one.prompt.input_ids) for one in group))
+    longest = sorted(groups, key=lambda group: -_size([len(one.prompt.input_ids) for one in group], packed=packed))
     taken = []
     for group in (longest * (TIMED_ROWS + 1))[: TIMED_ROWS + 1]:
         batch = make([[_random(one, model) for one in group]])
-        del batch["about"]
+        del batch[ABOUT]
         began = time.perf_counter()
         model(**{name: _placed(value) for name, value in batch.items()}).loss.backward()
         taken.append(time.perf_counter() - began)
     seconds = sum(taken[1:]) / TIMED_ROWS
     rows = schedule.accumulation(config, len(groups)) * config.train.rows_at_once
     total = seconds * rows * steps
-    tokens = max(sum(len(one.prompt.input_ids) for one in group) for group in groups)
+    tokens = max(_size([len(one.prompt.input_ids) for one in group], packed=packed) for group in groups)
     parts = memory.estimate(
         model, tokens=tokens * config.train.rows_at_once, checkpointing=config.train.gradient_checkpointing
     )
@@ -211,6 +230,11 @@ def _measured(
         "most in this rehearsal",
         f"time: {seconds:.2f} s for a row, so about {_duration(total)} for {steps} steps, encoding not counted",
     ]
+
+
+def _size(lengths: Sequence[int], *, packed: bool) -> int:
+    """Tokens of a group, padding included."""
+    return sum(lengths) if packed else len(lengths) * max(lengths)
 
 
 def _placed(value: Any) -> Any:

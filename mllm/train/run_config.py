@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
-
-import yaml
 
 from mllm.errors import ConfigError
 from mllm.lora import LoraSettings
 from mllm.strict_io import config_from_dict, near
+from mllm.train import plain_yaml
 
 Stage: TypeAlias = Literal["align", "instruct", "lora", "items"]
 TRAINED: dict[str, tuple[str, ...]] = {
@@ -152,7 +151,7 @@ class TrainSection:
     """Conversations of `validation` that are answered at each evaluation."""
     sample_tokens: int = 64
     """Longest of these answers, in tokens."""
-    report_to: tuple[str, ...] | None = None
+    report_to: tuple[Literal["tensorboard", "wandb", "trackio", "mlflow"], ...] | None = None
     """Where figures go beside TensorBoard; None: wandb and trackio, where they are installed and set up."""
     seed: int = 1
     """Of new weights and of the order of the data."""
@@ -210,6 +209,8 @@ SECTIONS: dict[str, type[Any]] = {
 }
 PLUG_INS = ("adapter", "item_adapter")
 _TEXTS = ("stage", "out", "work")
+_LISTS = ("train", "validation", "targets", "report_to")
+"""Settings of sections that are lists, for which one text may stand alone."""
 
 
 def read(path: Path | None, words: Sequence[str] = (), *, given: Mapping[str, Any] | None = None) -> RunConfig:
@@ -236,24 +237,28 @@ def read(path: Path | None, words: Sequence[str] = (), *, given: Mapping[str, An
 
 def _build(settings: dict[str, Any], problems: list[str], *, source: str) -> RunConfig:
     known = (*_TEXTS, *SECTIONS, *PLUG_INS)
-    problems += [f"{key} is not a setting{near(key, known)}" for key in settings if key not in known]
+    problems += [f"{key} is not a setting{_hint(key, known)}" for key in settings if key not in known]
     stage = settings.get("stage", "instruct")
-    if stage not in TRAINED:
-        problems.append(f"stage is {stage!r}; expected one of {', '.join(TRAINED)}")
+    if not isinstance(stage, str) or stage not in TRAINED:
+        problems.append(f"stage is {stage!r}; expected one of {', '.join(TRAINED)}{near(str(stage), TRAINED)}")
     texts = {key: settings.get(key) for key in ("out", "work")}
     problems += [
         f"{key} is {value!r}; expected a directory"
         for key, value in texts.items()
-        if value is not None and (not isinstance(value, str) or not value)
+        if value is not None and (not isinstance(value, str) or not value or "\0" in value)
     ]
     if texts["out"] is None:
         problems.append("out is missing; give the directory of the finished checkpoint")
     sections: dict[str, Any] = {}
     for name, kind in SECTIONS.items():
+        section = {} if settings.get(name) is None else settings[name]
+        if not isinstance(section, Mapping):
+            problems.append(f"{name} is {section!r}; expected settings, `key: value`")
+            continue
         try:
-            sections[name] = config_from_dict(kind, _mapping(settings.get(name), name))
+            sections[name] = config_from_dict(kind, _with_lists(section))
         except ConfigError as error:
-            problems += [f"{name}.{problem}" for problem in str(error).split("; ")]
+            problems.append(_placed(str(error), name, {*section, *_fields(kind)}))
     plug_ins: dict[str, Any] = {name: settings.get(name) for name in PLUG_INS}
     problems += [
         f"{name} is {value!r}; expected its name and settings, such as {{name: mlp}}"
@@ -277,20 +282,22 @@ def _read_file(path: Path, *, depth: int) -> dict[str, Any]:
     if depth == _MOST_INCLUDED:
         raise ConfigError(f"{path} is included {depth} files deep; expected files that do not include each other")
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigError(f"there is no {path}; give a YAML file of settings") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}); give a YAML file of settings") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL character in the path
+        raise ConfigError(f"{str(path)!r} cannot be read ({error}); give a YAML file of settings") from error
+    content = plain_yaml.parse(text, str(path))
     settings = {} if content is None else content
     if not isinstance(settings, dict):
         raise ConfigError(f"{path} holds a {type(settings).__name__}; expected settings, `key: value`")
-    included = settings.pop(INCLUDE, [])
+    included = settings.pop(INCLUDE, None) or []
+    names = [included] if isinstance(included, str) else included
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"{path}: {INCLUDE} is {included!r}; expected a YAML file, or a list of them")
     whole: dict[str, Any] = {}
-    for name in [included] if isinstance(included, str) else included:
-        _merge(whole, _read_file(path.parent / str(name), depth=depth + 1))
+    for name in names:
+        _merge(whole, _read_file(path.parent / name, depth=depth + 1))
     _merge(whole, settings)
     return whole
 
@@ -299,10 +306,7 @@ def _override(word: str) -> dict[str, Any]:
     key, sign, text = word.partition("=")
     if not sign or not re.fullmatch(r"\w+(\.\w+)*", key):
         raise ConfigError(f"{word!r} is no setting; expected key.sub=value, such as train.epochs=5")
-    try:
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"the value in {word!r} is not YAML") from error
+    value = plain_yaml.parse(text, f"the value in {word!r}")
     for part in reversed(key.split(".")):
         value = {part: value}
     assert isinstance(value, dict)
@@ -323,15 +327,25 @@ def _merge(into: dict[str, Any], settings: Mapping[str, Any]) -> None:
             into[key] = dict(value) if isinstance(value, Mapping) else value
 
 
-def _mapping(value: object, name: str) -> Mapping[str, object]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{name} is {value!r}; expected settings, `key: value`")
-    return {
-        str(key): [one] if key in ("train", "validation") and isinstance(one, str) else one
-        for key, one in value.items()
-    }
+def _with_lists(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: [value] if key in _LISTS and isinstance(value, str) else value for key, value in section.items()}
+
+
+def _placed(problems: str, section: str, keys: Iterable[str]) -> str:
+    """What is wrong with a section, each key with the section's name before it."""
+    pieces = problems.split("; ")
+    starts = tuple(f"{key} " for key in keys)
+    return "; ".join(f"{section}.{piece}" if piece.startswith(starts) else piece for piece in pieces)
+
+
+def _fields(kind: type[Any]) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def _hint(key: str, known: Sequence[str]) -> str:
+    """As `near`; for a key that belongs into a section, where it belongs."""
+    places = [f"{name}.{key}" for name, kind in SECTIONS.items() if key in _fields(kind)]
+    return f" (did you mean {' or '.join(map(repr, places))}?)" if places else near(key, known)
 
 
 def _plain(value: Any) -> Any:
@@ -340,12 +354,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return value
-
-
-class _Loader(yaml.SafeLoader):
-    """Takes 1e-3 for a number, which YAML 1.1 takes for a text."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+"), list("-+0123456789")
-)

@@ -79,7 +79,7 @@ class Samples(TrainerCallback):
             "step": step,
             "place": place,
             "prompt": self._processor.decode(ids[:begin]),
-            "expected": decode([token for token in ids[begin:] if token in labels], skip_special_tokens=True),
+            "expected": decode([label for label in labels[begin:] if label != IGNORE_INDEX], skip_special_tokens=True),
             "answer": decode(generated.tolist(), skip_special_tokens=True),
         }
 

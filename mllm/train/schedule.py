@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ ROWS_PER_STEP = 8
 EPOCHS = 3
 FEWEST_STEPS = 300
 """What is taken where nothing is said; see `TrainSection.rows_per_step` and `epochs`."""
+_SET_UP = {
+    "wandb": ("WANDB_API_KEY", "WANDB_MODE", "WANDB_PROJECT"),
+    "trackio": ("TRACKIO_PROJECT", "TRACKIO_SPACE_ID", "TRACKIO_DIR"),
+}
+"""Variables of the environment of which one says that somebody set it up; figures go nowhere unasked."""
 
 
 def accumulation(config: RunConfig, num_rows: int) -> int:
@@ -66,7 +72,18 @@ def arguments(
     *,
     evaluates: bool,
 ) -> TrainingArguments:
-    """The arguments of the Trainer."""
+    """The arguments of the Trainer.
+
+    Args:
+        config: of the run.
+        num_rows: rows that there are, without empty ones that fill up the last step.
+        work: where checkpoints and logs go.
+        deepspeed: settings of DeepSpeed.
+        evaluates: whether there is something to measure on.
+
+    Raises:
+        ConfigError: figures shall go to what is not installed.
+    """
     train = config.train
     steps = steps_of_run(config, num_rows)
     precision = train.precision or ("float32" if launch.device().type == "cpu" else "bfloat16")
@@ -110,9 +127,16 @@ def arguments(
 
 def _reports(asked: tuple[str, ...] | None) -> list[str]:
     """TensorBoard always, and what else is asked for, or is installed and set up."""
-    if asked is not None:
-        return ["tensorboard", *(name for name in asked if name != "tensorboard")]
-    return ["tensorboard", *(name for name in ("wandb", "trackio") if importlib.util.find_spec(name) is not None)]
+    if asked is None:
+        asked = tuple(
+            name
+            for name, variables in _SET_UP.items()
+            if importlib.util.find_spec(name) is not None and any(variable in os.environ for variable in variables)
+        )
+    for name in asked:
+        if importlib.util.find_spec(name) is None:
+            raise ConfigError(f"train.report_to names {name}, which is not installed: pip install {name}")
+    return ["tensorboard", *(name for name in asked if name != "tensorboard")]
 
 
 def _optimizer(config: RunConfig) -> str:

@@ -149,8 +149,8 @@ def make_trainer(
             multiple=multiple,
         )
 
-    rows = rows_of(ready.train, 1)
-    rows = rows_of(ready.train, schedule.rows_of_step(config, len(rows)))
+    num_rows = len(rows_of(ready.train, 1))
+    rows = rows_of(ready.train, schedule.rows_of_step(config, num_rows))
     evaluated = None if ready.validation is None else rows_of(ready.validation, 1)
     pad = processor.tokenizer.pad_token_id
     if deepspeed is not None:
@@ -159,7 +159,7 @@ def make_trainer(
         place_of=lambda index: str(rows.prepared[index]["place"]),
         lora_learning_rate=config.train.lora_learning_rate,
         model=model,
-        args=schedule.arguments(config, len(rows), work, deepspeed, evaluates=evaluated is not None),
+        args=schedule.arguments(config, num_rows, work, deepspeed, evaluates=evaluated is not None),
         train_dataset=rows,
         eval_dataset=evaluated,
         data_collator=collator(

@@ -45,12 +45,11 @@ def mark(directory: Path) -> None:
 
 def last_whole(work: Path) -> Path | None:
     """The checkpoint of the most steps that is whole; None if there is none."""
-    found = [(int(match[1]), path) for path in work.glob("checkpoint-*") if (match := _NAME.fullmatch(path.name))]
-    return next((path for _, path in sorted(found, reverse=True) if is_whole(path)), None)
+    return next((path for path in sorted(_checkpoints(work), key=_steps, reverse=True) if is_whole(path)), None)
 
 
 def is_whole(directory: Path) -> bool:
-    """Whether every file of a checkpoint is there in its size."""
+    """Whether a checkpoint holds every file that its mark lists, in its size, and no other."""
     try:
         listed = json.loads((directory / MARK).read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -61,9 +60,13 @@ def is_whole(directory: Path) -> bool:
 def clear_behind(work: Path, kept: Path | None) -> None:
     """Remove what was left half-written: every checkpoint of more steps than `kept`."""
     steps = -1 if kept is None else _steps(kept)
-    for path in work.glob("checkpoint-*"):
-        if _NAME.fullmatch(path.name) and _steps(path) > steps:
+    for path in _checkpoints(work):
+        if _steps(path) > steps:
             shutil.rmtree(path)
+
+
+def _checkpoints(work: Path) -> list[Path]:
+    return [path for path in work.glob("checkpoint-*") if _NAME.fullmatch(path.name) and path.is_dir()]
 
 
 def _steps(directory: Path) -> int:
