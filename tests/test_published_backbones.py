@@ -9,6 +9,7 @@ positions in halves, as the published weights are permuted for).
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def tensors(*, shared_heads: int = HEADS) -> dict[str, Tensor]:
     draw = torch.Generator().manual_seed(4)
 
     def matrix(rows: int, columns: int) -> Tensor:
-        return (torch.randn(rows, columns, generator=draw) / columns**0.5).half()
+        return (torch.randn(rows, columns, generator=draw) / math.sqrt(columns)).half()
 
     shared = WIDTH * shared_heads // HEADS
     found = {"model.embed_tokens.weight": matrix(VOCABULARY, WIDTH), "lm_head.weight": matrix(VOCABULARY, WIDTH)}

@@ -77,7 +77,7 @@ def test_what_the_trainer_is_told(tmp_path: Path) -> None:
     assert (told.max_steps, told.gradient_accumulation_steps, told.per_device_train_batch_size) == (24, 7, 1)
     assert (told.warmup_steps, told.eval_steps, told.save_steps, told.save_total_limit) == (2, 2, 11, 3)
     assert (told.seed, told.data_seed, told.output_dir) == (7, 7, str(tmp_path))
-    assert (told.learning_rate, told.lr_scheduler_type, told.optim) == (1e-3, "cosine", "adamw_torch")
+    assert (told.learning_rate, told.lr_scheduler_type, told.optim) == (1e-3, "cosine", "adamw_torch_fused")
     silent = schedule.arguments(config("train.evaluate_every=5"), 79, tmp_path, None, evaluates=False)
     assert silent.eval_strategy == "no"
     checkpointed = schedule.arguments(config("train.gradient_checkpointing=true"), 9, tmp_path, None, evaluates=False)
