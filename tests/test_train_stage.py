@@ -85,11 +85,12 @@ def test_a_run_that_is_finished_is_not_done_again_and_nothing_foreign_is_overwri
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "thesis.txt").write_text("mine")
+    (taken / "checkpoint-500").mkdir()
     with pytest.raises(ConfigError, match="is there already"):
         run(model, data, taken)
     with pytest.raises(ConfigError, match="no run of a training"):
         run(model, data, tmp_path / "new", f"work={taken}")
-    assert (taken / "thesis.txt").read_text() == "mine"
+    assert sorted(path.name for path in taken.iterdir()) == ["checkpoint-500", "thesis.txt"]
 
 
 def test_training_reads_the_store_and_needs_neither_recordings_nor_encoder(

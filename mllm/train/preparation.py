@@ -74,8 +74,8 @@ def prepare(config: RunConfig, work: Path, say: Callable[[str], object]) -> Prep
     Raises:
         ConfigError: as `run`.
     """
+    _check_settings(config, work)  # first of all, as it tells whether the directory is ours
     whole_checkpoints.clear_behind(work, whole_checkpoints.last_whole(work))
-    _check_settings(config, work)
     say("opening what the training begins with")
     start = opening.start_checkpoint(config, work)
     settings = contract.read_config(start)
