@@ -186,7 +186,7 @@ def load_backbone(directory: Path, *, dtype: torch.dtype | Literal["auto"], **op
             trust_remote_code=False,
             **options,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise CheckpointError(f"the language model in {directory} cannot be opened: {error}") from error
     finally:
         if bar_was_on:

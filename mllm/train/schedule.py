@@ -87,7 +87,7 @@ def arguments(
     train = config.train
     steps = steps_of_run(config, num_rows)
     precision = train.precision or ("float32" if launch.device().type == "cpu" else "bfloat16")
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(work),
         max_steps=steps,
         per_device_train_batch_size=train.rows_at_once,
@@ -123,6 +123,9 @@ def arguments(
         ddp_find_unused_parameters=False,
         deepspeed=deepspeed,
     )
+    if arguments.n_gpu > 1:  # several GPUs are for several processes: torch's DataParallel would cut lists of features
+        arguments._n_gpu = 1  # noqa: SLF001 (the Trainer offers no other way)
+    return arguments
 
 
 def _reports(asked: tuple[str, ...] | None) -> list[str]:
