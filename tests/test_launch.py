@@ -121,7 +121,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 def test_deepspeed_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "deepspeed", None)  # so that no import finds it
     with pytest.raises(ConfigError, match=r"DeepSpeed is not installed: pip install 'mllm-music\[train\]'"):
-        launch.deepspeed_settings(str(SETTINGS / "zero2.json"))
+        launch.deepspeed_settings(str(SETTINGS / "one-gpu.json"))
 
 
 @pytest.mark.parametrize("compiler", ["/bin/false", "no-such-compiler", "env no-such-compiler", "'c++"])
@@ -135,7 +135,7 @@ def test_a_compiler_that_is_none_is_told(compiler: str, monkeypatch: pytest.Monk
 def test_without_any_compiler(no_compiler: None, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"needs a C.. compiler \(none of c\+\+, g\+\+, clang\+\+ is there\)"):
         launch.check_compiler()
-    assert launch.deepspeed_settings(str(SETTINGS / "zero3.json")) is not None
+    assert launch.deepspeed_settings(str(SETTINGS / "many-gpus.json")) is not None
 
 
 @pytest.mark.skipif(shutil.which("c++") is None, reason="there is no compiler")
@@ -160,7 +160,7 @@ def test_a_compiler_is_asked_for_before_a_model_is_opened_and_only_where_it_is_n
     for dry in ([], ["--dry-run"]):
         assert cli.main([*words, *dry, f"train.deepspeed={SETTINGS / 'offload.json'}"]) == 2
         assert "DeepSpeed builds the optimiser that its settings ask for" in capsys.readouterr().err
-    assert cli.main([*words, "--dry-run", f"train.deepspeed={SETTINGS / 'zero2.json'}"]) == 2
+    assert cli.main([*words, "--dry-run", f"train.deepspeed={SETTINGS / 'one-gpu.json'}"]) == 2
     assert "'absent'" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["songs.jsonl"]
 
