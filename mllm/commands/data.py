@@ -16,7 +16,7 @@ from mllm.errors import ConfigError
 from mllm.message_fields import near
 
 SUMMARY = "compute what the encoder makes of recordings, ahead of a training"
-USAGE = "encode DATA... --store DIR [--model DIR] [--max-gib N] [--workers N]"
+USAGE = "encode DATA... --store DIR [--model DIR] [--max-gib N] [--workers N] [--ray ADDRESS]"
 ACTIONS = ("encode",)
 
 
@@ -39,6 +39,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--workers", type=PositiveInt, default=1, help="processes, each with an encoder of its own (default: 1)"
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="have up to so many workers in a Ray cluster: host:port, 'auto', or 'local' for one that is started here",
     )
 
 
@@ -63,7 +68,7 @@ def _encode(options: Namespace) -> int:
     with _shared.progress("starting") as shown:
         with _start_up.lean():
             from mllm.listener import find_model
-            from mllm.train import encode
+            from mllm.train import encode, encode_ray
             from mllm.train.encoding_store import EncodingStore
 
         config = encode.EncodeConfig(
@@ -72,7 +77,10 @@ def _encode(options: Namespace) -> int:
             max_bytes=None if options.max_gib is None else round(options.max_gib * 2**30),
             workers=options.workers,
         )
-        spread = encode.in_this_process if options.workers == 1 else encode.in_processes
+        if options.ray is not None:
+            spread = encode_ray.on_ray(options.ray)
+        else:
+            spread = encode.in_this_process if options.workers == 1 else encode.in_processes
         summary = encode.Summary()
 
         def tell(outcome: encode.Outcome) -> None:

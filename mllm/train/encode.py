@@ -106,7 +106,7 @@ def encode(
     Args:
         mentions: from `recordings.mentions`.
         config: what encodes, and where it goes.
-        spread: `in_this_process` or `in_processes`.
+        spread: `in_this_process`, `in_processes`, or one of `encode_ray.on_ray`.
         tell: called with each outcome.
 
     Raises:
