@@ -1,6 +1,6 @@
 """Finds plug-ins by file name: a kind and a name in, the imported file out. The folder is the list; nothing is edited.
 
-Knows the five folders and nothing of what stands in their files.
+Knows the folders and nothing of what stands in their files.
 """
 
 from __future__ import annotations
@@ -15,9 +15,13 @@ from mllm.errors import ConfigError
 
 _PACKAGE_OF_KIND = {
     "adapter": "mllm.adapters",
+    "augmentation": "mllm.instruct_data.augment",
+    "check": "mllm.instruct_data.checks",
+    "data action": "mllm.instruct_data.actions",
     "encoder": "mllm.encoders",
     "reward": "mllm.train.rewards",
     "source": "mllm.instruct_data.sources",
+    "style": "mllm.instruct_data.styles",
     "task": "mllm.eval.tasks",
 }
 
@@ -26,7 +30,7 @@ def find(kind: str, name: str) -> types.ModuleType:
     """Import the plug-in `name` of a kind.
 
     Args:
-        kind: "encoder", "adapter", "reward", "source" or "task".
+        kind: a key of `_PACKAGE_OF_KIND`, such as "encoder".
         name: its file name without ".py".
 
     Raises:

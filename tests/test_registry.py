@@ -14,9 +14,13 @@ from mllm.errors import ConfigError
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {
     "adapter": ROOT / "adapters",
+    "augmentation": ROOT / "instruct_data" / "augment",
+    "check": ROOT / "instruct_data" / "checks",
+    "data action": ROOT / "instruct_data" / "actions",
     "encoder": ROOT / "mllm" / "encoders",
     "reward": ROOT / "mllm" / "train" / "rewards",
     "source": ROOT / "instruct_data" / "sources",
+    "style": ROOT / "instruct_data" / "styles",
     "task": ROOT / "eval" / "tasks",
 }
 PLUG_INS = [(kind, name) for kind in FOLDERS for name in registry.names(kind)]

@@ -1,0 +1,1 @@
+"""Styles of generated music, one a file; `mllm.registry` finds them by their file names."""
