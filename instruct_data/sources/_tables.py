@@ -1,310 +1,266 @@
-"""Tables of text as spreadsheets and scripts leave them: CSV, TSV and JSON Lines, in whatever encoding.
+"""Reads the tables of strangers row by row: CSV, JSON lines, JSON arrays and Parquet; a row that is spoilt costs itself.
 
-In: a path. Out: the columns and the rows of a table, one at a time; for a row that cannot be read, an error that says
-which, why and what to do, and the rows behind it all the same. Never holds more than a row and the lines that a quote
-which is not closed might reach. Knows nothing of what the columns mean.
+In: a file and the columns that are needed. Out: `Row` objects, and an error for each row that cannot be read, which names
+file and row (the first row after the names of the columns is row 1). A file without a needed column, or which is nothing
+of that kind at all, is a `ConfigError`. Nothing that a table says is executed. Knows no data set.
 """
 
 from __future__ import annotations
 
-import codecs
-import collections
 import csv
 import dataclasses
 import json
+import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
-from mllm.errors import ConfigError, MessageError
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-LONGEST_ROW = 1_000_000
-"""Characters of a row; a longer one is no row of a table of texts and is not read whole."""
-SEPARATORS = "\t,;|"
-JSON_ENDINGS = (".jsonl", ".ndjson")
+from mllm.errors import ConfigError, MessageError, MllmError
+from mllm.instruct_data.sources._files import About
 
-_LINES_OF_A_CELL = 500
-_HEAD_BYTES = 4096
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-_NOT_IN_1252 = re.compile(b"[\x81\x8d\x8f\x90\x9d]")
-_SPOILT = re.compile("[\x00\ufffd\ud800-\udfff]")
-_NEVER_CLOSED = "unexpected end of data"
+LONGEST_LINE_BYTES = 1 << 24
+LARGEST_JSON_BYTES = 1 << 30
+"""Of a file that is one JSON value and has to be read as a whole."""
+LONGEST_LIST_CHARACTERS = 1 << 16
 
+_ROWS_AT_ONCE = 1000
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What bytes that are not UTF-8 become, and what half of an escaped character is."""
+_QUOTED = re.compile(r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")\s*(,|$)""", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_FLAGS = {"true": True, "false": False, "1": True, "0": False}
 
-class Remark(ConfigError):  # noqa: N818 — it is given where errors are, and names no failure
-    """Something that should be known of a table; nothing of it was left out for that reason alone."""
+Made = TypeVar("Made")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """One row of a table."""
+    """One row; its methods give fields in the form that is asked for, or raise a `MessageError` without the place."""
 
     place: str
-    """Such as "metadata.csv row 3 (line 4)": the first row behind the header is row 1."""
+    """File and row, for messages."""
+    number: int
     fields: Mapping[str, Any]
-    """By column; cells of CSV are texts."""
+
+    def text(self, name: str) -> str:
+        """A text that is not empty, without white space at its ends; whole numbers become texts."""
+        value = self._value(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        if not isinstance(value, str):
+            raise MessageError(f"{name} is {_shown(value)}, expected a text")
+        if not value.strip():
+            raise MessageError(f"{name} is empty, expected a text")
+        if broken := _SURROGATE.search(value):
+            near = ascii(value[max(0, broken.start() - 20) : broken.start() + 20])
+            raise MessageError(f"{name} is not UTF-8 at {near}; save the file in UTF-8")
+        return value.strip()
+
+    def number_at(self, name: str) -> float:
+        """A finite number, also one that was written as a text."""
+        value = self._value(name)
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise MessageError(f"{name} is {_shown(value)}, expected a number")
+        return number
+
+    def flag(self, name: str) -> bool:
+        """True or false, also written as a text or as 1 and 0."""
+        value = self._value(name)
+        word = str(value).strip().lower()
+        if word not in _FLAGS:
+            raise MessageError(f"{name} is {_shown(value)}, expected true or false")
+        return _FLAGS[word]
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts, also one that was written as a text ("['calm', 'piano']"); empty ones are left out."""
+        value = self._value(name)
+        listed = _listed(name, value) if isinstance(value, str) else value
+        if not isinstance(listed, list):
+            raise MessageError(f"{name} is {_shown(value)}, expected a list of texts")
+        entry = f"an entry of {name}"
+        return tuple(self.of({entry: one}).text(entry) for one in listed if one not in ("", None))
+
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """A list of finite numbers."""
+        value = self._value(name)
+        if not isinstance(value, list):
+            raise MessageError(f"{name} is {_shown(value)}, expected a list of numbers")
+        return tuple(self.of({name: one}).number_at(name) for one in value)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a field and something in it."""
+        return self.fields.get(name) not in (None, "", [])
+
+    def of(self, fields: Mapping[str, Any]) -> Row:
+        """What stands within a field of this row, as a row at the same place."""
+        return dataclasses.replace(self, fields=fields)
+
+    def _value(self, name: str) -> Any:
+        if name not in self.fields:
+            there = ", ".join(map(str, self.fields)) or "none"
+            raise MessageError(f"the field {name} is missing; there are: {there}")
+        return self.fields[name]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Encoding:
-    """How the characters of a file are written."""
-
-    name: str
-    guessed: bool = False
-    """Whether nothing in the file says so."""
+Rows: TypeAlias = Iterator[Row | MllmError]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table that can be read, once or more often."""
-
-    path: Path
-    encoding: Encoding
-    columns: tuple[str, ...]
-    """As they stand in the header; of JSON Lines the keys of the first object that can be read."""
-    separator: str | None
-    """Between cells; None: JSON Lines."""
-
-    def remarks(self) -> Iterator[Remark]:
-        """What should be known of the file as a whole."""
-        if self.encoding.guessed:
-            yield Remark(
-                f"{self.path.name} is not UTF-8 and was read as {self.encoding.name}; look whether accents and quotes "
-                "came out right, and save the file as UTF-8 if they did not"
-            )
-
-    def rows(self) -> Iterator[Row | MessageError]:
-        """Its rows in order; for one that cannot be read, an error."""
-        with _opened(self.path, self.encoding) as file:
-            yield from self._json_rows(file) if self.separator is None else self._cell_rows(file, self.separator)
-
-    def _json_rows(self, file: TextIO) -> Iterator[Row | MessageError]:
-        for line, text in _lines(file):
-            place = f"{self.path.name} line {line}"
-            if text is None:
-                yield _too_long(place)
-            elif text.strip():
-                try:
-                    yield Row(place=place, fields=_object(text))
-                except MessageError as error:
-                    yield MessageError(f"{place}: {error}")
-
-    def _cell_rows(self, file: TextIO, separator: str) -> Iterator[Row | MessageError]:
-        lines = _Lines(_lines(file))
-        lines.skip_header()
-        number = 0
-        while taken := lines.next():
-            line, text = taken
-            if text is not None and not text.strip(f" \r\n{separator}"):
-                continue
-            number += 1
-            place = f"{self.path.name} row {number} (line {line})"
-            if text is None:
-                yield _too_long(place)
-                continue
-            try:
-                cells = _cells(text, lines, separator, len(self.columns))
-                yield Row(place=place, fields=dict(zip(self.columns, cells, strict=False)))
-            except MessageError as error:
-                yield MessageError(f"{place}: {error}")
-
-
-def opened(path: Path, *, known: Callable[[str], bool]) -> Table:
-    """Look at a table: its encoding, its separator and its columns.
+def each(rows: Rows, make: Callable[[Row], Iterable[Made]]) -> Iterator[Made | MllmError]:
+    """What is made of each row, and an error that names the row where it cannot be used.
 
     Args:
-        path: of a file that ends in .csv, .tsv or .jsonl; the ending decides only between JSON and cells.
-        known: whether a column means something; the separator is the one that gives most of these.
-
-    Raises:
-        ConfigError: it cannot be read or holds nothing, or a column stands there twice.
+        rows: as the functions below give them; errors are passed on.
+        make: any number of things from a row, or an `MllmError` that does not name the row.
     """
-    try:
-        encoding = encoding_of(path)
-        with _opened(path, encoding) as file:
-            if path.suffix.lower() in JSON_ENDINGS:
-                return Table(path=path, encoding=encoding, columns=_first_keys(file), separator=None)
-            header = next((text for _, text in _lines(file) if text is None or text.strip()), "")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); give a file that can") from error
-    if not header:
-        raise ConfigError(f"{path} {'is empty' if header == '' else 'begins with a line that is too long'}; {_WANTED}")
-    if "\x00" in header:
-        raise ConfigError(f"{path} holds NUL characters, so it is no text; {_WANTED}")
-    choices = {separator: _header(header, separator) for separator in SEPARATORS}
-    separator = max(choices, key=lambda one: (sum(map(known, choices[one])), len(choices[one])))
-    twice = [name for name, times in collections.Counter(choices[separator]).items() if times > 1 and name]
-    if twice:
-        raise ConfigError(f"{path} has the column {twice[0]!r} twice; rename one of them")
-    return Table(path=path, encoding=encoding, columns=choices[separator], separator=separator)
-
-
-def encoding_of(path: Path) -> Encoding:
-    """How a file is encoded, found in its bytes.
-
-    A byte order mark decides; then UTF-16 by its zeros; then UTF-8, if any line needs it or none contradicts it. A file
-    of which no line with an accent is UTF-8 is taken as Windows-1252, or as Latin-1 where it cannot be that.
-    """
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-        for mark, name in _MARKS:
-            if head.startswith(mark):
-                return Encoding(name=name)
-        if zeros := head.count(0):
-            odd = head[1::2].count(0)
-            if zeros > len(head) // 4 and odd in (0, zeros):
-                return Encoding(name="utf-16-le" if odd else "utf-16-be", guessed=True)
-        file.seek(0)
-        name = ""
-        while line := file.readline(LONGEST_ROW):
-            if line.isascii() or len(line) == LONGEST_ROW:  # a line cut off may end within a character
-                continue
-            try:
-                line.decode()
-                return Encoding(name="utf-8")
-            except UnicodeDecodeError:
-                name = "latin-1" if name == "latin-1" or _NOT_IN_1252.search(line) else "cp1252"
-    return Encoding(name=name, guessed=True) if name else Encoding(name="utf-8")
-
-
-_WANTED = "expected a first line with the names of the columns, and rows below it"
-
-
-class _Lines:
-    """Lines with their numbers, some of which may be put back."""
-
-    def __init__(self, lines: Iterator[tuple[int, str | None]]) -> None:
-        self._lines = lines
-        self._back: collections.deque[tuple[int, str | None]] = collections.deque()
-
-    def next(self) -> tuple[int, str | None] | None:
-        return self._back.popleft() if self._back else next(self._lines, None)
-
-    def put_back(self, lines: list[tuple[int, str | None]]) -> None:
-        self._back.extendleft(reversed(lines))
-
-    def skip_header(self) -> None:
-        while (taken := self.next()) and taken[1] is not None and not taken[1].strip():
-            pass
-
-
-def _opened(path: Path, encoding: Encoding) -> TextIO:
-    return path.open(encoding=encoding.name, errors="replace", newline="")
-
-
-def _lines(file: TextIO) -> Iterator[tuple[int, str | None]]:
-    """Each line with its number from 1 on; None for one that is too long."""
-    number = 0
-    while text := file.readline(LONGEST_ROW + 1):
-        number += 1
-        if len(text) <= LONGEST_ROW:
-            yield number, text
+    for row in rows:
+        if isinstance(row, MllmError):
+            yield row
             continue
-        while text and not text.endswith(("\n", "\r")):
-            text = file.readline(LONGEST_ROW)
-        yield number, None
-
-
-def _cells(text: str, lines: _Lines, separator: str, columns: int) -> list[str]:
-    """The cells of a row that begins with `text` and, where a quote is open at its end, goes on in `lines`.
-
-    Where no end of the quote makes a row of all columns of it, only the first line is lost.
-    """
-    taken: list[tuple[int, str | None]] = []
-    while True:
         try:
-            cells = next(csv.reader([text], delimiter=separator, strict=True))
-            if not taken or len(cells) == columns:
-                return _checked(cells, text, separator, columns)
-            error: csv.Error | None = None
-        except csv.Error as caught:
-            error = caught
-        more = _to_next_quote(lines, taken) if error is not None and _NEVER_CLOSED in str(error) else None
-        if more is None or len(text) + len(more) > LONGEST_ROW:
-            lines.put_back(taken)
-            raise MessageError(_about_quotes(error)) from error
-        text += more
+            made = list(make(row))
+        except MllmError as error:
+            yield MessageError(f"{row.place}: {error}")
+            continue
+        yield from made
 
 
-def _to_next_quote(lines: _Lines, taken: list[tuple[int, str | None]]) -> str | None:
-    """The next lines up to one with a quote, which are added to `taken`; None where there is none near."""
-    more = ""
-    while len(taken) < _LINES_OF_A_CELL and (line := lines.next()):
-        taken.append(line)
-        if line[1] is None:
-            return None
-        more += line[1]
-        if '"' in line[1]:
-            return more
-    return None
+def csv_rows(
+    path: Path, columns: Sequence[str], about: About, *, delimiter: str = ",", names: Sequence[str] | None = None
+) -> Rows:
+    """The rows of a CSV file whose first line names its columns.
+
+    Args:
+        path: of the file.
+        columns: which it must have.
+        about: the source, for messages.
+        delimiter: between fields.
+        names: of the columns of a file that has comments ("# ...") in the place of that line, and blanks after commas.
+    """
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        lines: Iterable[str] = file if names is None else (line for line in file if not line.startswith("#"))
+        reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=names is not None)
+        number = 0
+        try:
+            header = list(names) if names is not None else [name.strip() for name in next(reader, [])]
+            _check_columns(path, columns, header, about)
+            for number, fields in enumerate(filter(None, reader), start=1):
+                place = f"{path} row {number}"
+                if len(fields) == len(header):
+                    yield Row(place=place, number=number, fields=dict(zip(header, fields, strict=True)))
+                else:
+                    yield MessageError(f"{place}: {len(fields)} fields, expected {len(header)}; mend its quotes")
+        except csv.Error as error:
+            yield MessageError(f"{path} row {number + 1}: not CSV ({error}), nothing after it was read; mend it")
 
 
-def _checked(cells: list[str], text: str, separator: str, columns: int) -> list[str]:
-    if len(cells) > columns:
-        raise MessageError(
-            f"{len(cells)} cells where the header has {columns}; put a text that holds {separator!r} into double quotes"
-        )
-    if spoilt := _SPOILT.search(text):
-        raise MessageError(_about_spoilt(text, spoilt))
-    return cells + [""] * (columns - len(cells))
+def json_lines(path: Path) -> Rows:
+    """The rows of a file that has a JSON object on each line."""
+    with path.open("rb") as file:
+        for number, line in _lines(file):
+            place = f"{path} row {number}"
+            if line is None:
+                yield MessageError(f"{place}: longer than {LONGEST_LINE_BYTES:,} bytes; expected a JSON object a line")
+            elif line.strip():
+                yield _row(place, number, line)
 
 
-def _about_quotes(error: csv.Error | None) -> str:
-    if error is not None and "field larger" in str(error):
-        return f"a cell has more than {csv.field_size_limit():,} characters; shorten it"
-    if error is None or _NEVER_CLOSED in str(error):
-        return "a double quote that opens a cell is never closed; close it, or remove it"
-    return 'a double quote stands inside a quoted cell; write it twice ("")'
+def json_array(path: Path, about: About, *, within: str | None = None) -> Rows:
+    """The rows of a file that holds a list of JSON objects.
 
-
-def _about_spoilt(text: str, spoilt: re.Match[str]) -> str:
-    near = ascii(text[max(0, spoilt.start() - 20) : spoilt.start() + 20])
-    if spoilt[0] == "\x00":
-        return f"a NUL character in {near}; remove it"
-    if spoilt[0] == "\ufffd":
-        return f"{near} is in another encoding than the rest of the file; save the whole file as UTF-8"
-    return f"{near} holds half a character; write it whole"
-
-
-def _too_long(place: str) -> MessageError:
-    return MessageError(f"{place}: longer than {LONGEST_ROW:,} characters; shorten its texts")
-
-
-def _header(text: str, separator: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in next(csv.reader([text], delimiter=separator), []))
-
-
-def _first_keys(file: TextIO) -> tuple[str, ...]:
-    for _, text in _lines(file):
-        if text is not None and text.strip():
-            try:
-                return tuple(_object(text))
-            except MessageError:
-                continue
-    return ()
-
-
-def _object(text: str) -> dict[str, Any]:
+    Args:
+        path: of the file.
+        about: the source, for messages.
+        within: the entry that holds the list, where the file holds an object.
+    """
+    if (size := path.stat().st_size) > LARGEST_JSON_BYTES:
+        raise ConfigError(f"{about.title}: {path} has {size:,} bytes, at most {LARGEST_JSON_BYTES:,} are read at once")
+    expected = "a list of objects" if within is None else f"an object whose {within!r} is a list"
     try:
-        plain = json.loads(text)
+        listed = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise MessageError(f"not JSON ({error}); expected one object a line") from error
-    if not isinstance(plain, dict):
-        raise MessageError(f"a {type(plain).__name__} instead of an object; expected {{...}}")
-    for one in _texts(plain):
-        if spoilt := _SPOILT.search(one):
-            raise MessageError(_about_spoilt(one, spoilt))
-    return plain
+        raise ConfigError(f"{about.title}: {path} is not JSON ({error}); expected {expected}; {about.where}") from error
+    if within is not None and isinstance(listed, dict):
+        listed = listed.get(within)
+    if not isinstance(listed, list):
+        raise ConfigError(f"{about.title}: {path} holds {_shown(listed)}; expected {expected}; {about.where}")
+    for number, fields in enumerate(listed, start=1):
+        yield _checked(f"{path} row {number}", number, fields)
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for name, one in value.items():
-            yield name
-            yield from _texts(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _texts(one)
+def parquet_rows(path: Path, columns: Sequence[str], about: About) -> Rows:
+    """The rows of a Parquet file."""
+    try:
+        with pq.ParquetFile(path) as file:
+            _check_columns(path, columns, file.schema_arrow.names, about)
+            number = 0
+            for batch in file.iter_batches(_ROWS_AT_ONCE):
+                for number, fields in enumerate(batch.to_pylist(), start=number + 1):
+                    yield Row(place=f"{path} row {number}", number=number, fields=fields)
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{about.title}: {path} is not Parquet ({reason}); {about.where}") from error
+
+
+def _check_columns(path: Path, columns: Sequence[str], there: Sequence[str], about: About) -> None:
+    if missing := [name for name in columns if name not in there]:
+        found = ", ".join(ascii(name)[1:-1] for name in there) or "none"
+        raise ConfigError(
+            f"{about.title}: {path} lacks the column {' and '.join(missing)}; there are: {found[:500]}; {about.where}"
+        )
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    """Numbered lines; None for one that is too long, which is never in memory as a whole."""
+    number = 0
+    while line := file.readline(LONGEST_LINE_BYTES):
+        number += 1
+        whole = len(line) < LONGEST_LINE_BYTES or line.endswith(b"\n")
+        yield number, line if whole else None
+        while not whole:
+            rest = file.readline(LONGEST_LINE_BYTES)
+            whole = not rest or rest.endswith(b"\n")
+
+
+def _row(place: str, number: int, line: bytes) -> Row | MessageError:
+    try:
+        return _checked(place, number, json.loads(line.decode("utf-8-sig", errors="surrogateescape")))
+    except (ValueError, RecursionError) as error:
+        return MessageError(f"{place}: not JSON ({error}); expected one object a line")
+
+
+def _checked(place: str, number: int, fields: object) -> Row | MessageError:
+    if isinstance(fields, dict):
+        return Row(place=place, number=number, fields=fields)
+    return MessageError(f"{place}: {_shown(fields)} instead of an object; expected {{...}}")
+
+
+def _listed(name: str, written: str) -> list[str]:
+    """The texts of a list as Python writes it."""
+    inner = written.strip()
+    if len(inner) > LONGEST_LIST_CHARACTERS or not (inner.startswith("[") and inner.endswith("]")):
+        raise MessageError(f"{name} is {_shown(written)}, expected a list of texts such as ['calm', 'piano']")
+    inner = inner[1:-1].strip()
+    texts: list[str] = []
+    position = 0
+    while position < len(inner):
+        if (quoted := _QUOTED.match(inner, position)) is None:
+            raise MessageError(f"{name} is {_shown(written)}, expected a list of texts such as ['calm', 'piano']")
+        texts.append(_ESCAPED.sub(r"\1", quoted[1] if quoted[1] is not None else quoted[2]))
+        position = quoted.end()
+    return texts
+
+
+def _shown(value: object) -> str:
+    """A value in a message: what it is, not longer than a line."""
+    if isinstance(value, list | dict):
+        return f"a {type(value).__name__} of {len(value)}"
+    shown = ascii(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
