@@ -14,8 +14,8 @@ from pathlib import Path
 
 from mllm.errors import ConfigError, MessageError, MllmError
 from mllm.instruct_data.records import Record
-from mllm.instruct_data.sources import _giantsteps, _labelled
-from mllm.instruct_data.sources._files import About, recordings
+from mllm.instruct_data.sources import _clips, _giantsteps, _labelled
+from mllm.instruct_data.sources._files import About
 from mllm.instruct_data.tracks import Track
 
 ABOUT = About(
@@ -35,7 +35,7 @@ def tracks(folder: Path) -> Iterator[Track | MllmError]:
     if not any(files):
         place = folder / "annotations_v2/tempo"
         raise ConfigError(f"{ABOUT.title}: {place} ({ABOUT.needs['annotations_v2/tempo/']}) is missing; {ABOUT.where}")
-    heard = recordings(folder)
+    heard = _clips.known(folder, "audio", ABOUT)
     for track in sorted({name for found in files for name in found}):
         path = next(found[track] for found in files if track in found)
         if track not in heard:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from mllm.errors import MessageError, MllmError
 from mllm.instruct_data.records import Record
-from mllm.instruct_data.sources import _labelled, _vocabulary
-from mllm.instruct_data.sources._files import About, found, recordings
+from mllm.instruct_data.sources import _clips, _labelled, _vocabulary
+from mllm.instruct_data.sources._files import About, found
 from mllm.instruct_data.tracks import Track
 
 ABOUT = About(
@@ -35,7 +35,7 @@ HEARD_FROM = 0.5
 def tracks(folder: Path) -> Iterator[Track | MllmError]:
     """Every excerpt with a label."""
     table = found(folder, "openmic-2018-aggregated-labels.csv", ABOUT)
-    heard, tested = recordings(folder), _tested(folder)
+    heard, tested = _clips.known(folder, "audio", ABOUT), _tested(folder)
     labels: dict[str, dict[str, float]] = {}
     places: dict[str, str] = {}
     for row in _labelled.by_column(table, ",", ("sample_key", "instrument", "relevance")):
