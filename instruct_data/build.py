@@ -22,6 +22,7 @@ import mllm
 from mllm import registry
 from mllm.errors import ConfigError
 from mllm.instruct_data import (
+    build_asking,
     build_engines,
     build_finish,
     build_parts,
@@ -70,6 +71,7 @@ def build(config: BuildConfig, say: Callable[[str], object], tell: Callable[[str
     """
     config = build_pieces.with_fonts(config, say)
     _check_sources(config)
+    build_asking.check(config)
     out = Path(config.out)
     with build_parts.disk_told(out):
         if (finished := _finished(out, config)) is not None:
@@ -200,9 +202,7 @@ def _finish(parts: Parts, config: BuildConfig, units: Sequence[Unit]) -> dict[st
     selection = build_finish.select(parts, units)
     counts, files, used = manifest.Counts(), {}, set[bytes]()
     for split in SPLITS:
-        records = counts.of_records(
-            build_finish.records_of(parts, units, selection, seed=config.seed, split=split)
-        )
+        records = counts.of_records(build_finish.records_of(parts, units, selection, seed=config.seed, split=split))
         tracks = counts.of_tracks(build_finish.tracks_of(parts, units, selection, split=split))
         listed = build_finish.noted_paths(tracks, used)
         for folder, rows, write, most in (
@@ -214,7 +214,7 @@ def _finish(parts: Parts, config: BuildConfig, units: Sequence[Unit]) -> dict[st
     audio = build_finish.list_recordings(parts, units, used, final / AUDIO_HASHES)
     skipped = Summary()
     for unit in _all_units(config, units):
-        skipped.merge_skipped(parts.summary(unit))
+        skipped.merge(parts.summary(unit))
     made = manifest.manifest(
         counts,
         settings=json.loads(json.dumps(config.plain())),
@@ -222,6 +222,7 @@ def _finish(parts: Parts, config: BuildConfig, units: Sequence[Unit]) -> dict[st
         audio=audio,
         left_out=selection.counts,
         skipped=skipped.skipped,
+        remarks=skipped.remarks,
     )
     if not files:
         raise ConfigError(f"nothing is left to be written to {parts.out}: {_why_nothing(skipped)}")
@@ -252,9 +253,7 @@ def _write_files(
     for first in rows:
         halves.append(folder / f"{split}-{len(halves)}")
         write(halves[-1], itertools.chain([first], itertools.islice(rows, most - 1)))
-    return [
-        half.rename(folder / data_set.file_name(split, number, len(halves))) for number, half in enumerate(halves)
-    ]
+    return [half.rename(folder / data_set.file_name(split, number, len(halves))) for number, half in enumerate(halves)]
 
 
 def _write_whole(path: Path, text: str, *, beside: Path | None = None) -> None:

@@ -7,6 +7,7 @@ no sound font, and knows nothing of how a data set is built.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,8 +18,8 @@ from mllm.errors import ConfigError
 from mllm.settings import config_from_dict, near
 from mllm.train import setting_files
 
-LONGEST_SECONDS = 600.0
-"""Longest piece that can be asked for."""
+SHORTEST_SECONDS, LONGEST_SECONDS = 5.0, 600.0
+"""Of a piece."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,10 +84,10 @@ class RenderSection:
             problems.append(f"hours is {self.hours}; expected more than 0")
         if self.pieces is not None and self.pieces < 1:
             problems.append(f"pieces is {self.pieces}; expected 1 or more")
-        if len(self.seconds) != 2 or not 1 <= self.seconds[0] <= self.seconds[1] <= LONGEST_SECONDS:
+        if len(self.seconds) != 2 or not SHORTEST_SECONDS <= self.seconds[0] <= self.seconds[1] <= LONGEST_SECONDS:
             problems.append(
-                f"seconds is {list(self.seconds)}; expected the shortest and the longest, such as [20, 60], 1 to "
-                f"{LONGEST_SECONDS:g}"
+                f"seconds is {list(self.seconds)}; expected the shortest and the longest, such as [20, 60], "
+                f"{SHORTEST_SECONDS:g} to {LONGEST_SECONDS:g}"
             )
         problems += _out_of_range(self, ("composed", "validation", "test"))
         known = registry.names("style")
@@ -117,8 +118,6 @@ class SourceSection:
     """File name in instruct_data/sources; `folder` for recordings and a table of your own."""
     path: str
     """Folder of its files."""
-    licence: str | None = None
-    """Of its recordings and labels, where they state none themselves."""
     audio: Literal["copy", "link", "reference"] = "copy"
     """What becomes of its recordings: copied into the data set; hard-linked, which takes no place; or named where they
     are, so that the data set cannot be moved to another machine."""
@@ -126,9 +125,11 @@ class SourceSection:
     """Must be true for a benchmark, which then is in the test split only and is never trained on."""
     most: int | None = None
     """At most so many rows are read; None: all."""
+    options: Mapping[str, Any] | None = None
+    """Further settings, which the source itself takes, such as `licence` of a folder; given beside the others."""
 
     def __post_init__(self) -> None:
-        problems = [f"{key} is empty" for key in ("name", "path", "licence") if getattr(self, key) == ""]
+        problems = [f"{key} is empty" for key in ("name", "path") if not getattr(self, key)]
         if self.most is not None and self.most < 1:
             problems.append(f"most is {self.most}; expected 1 or more")
         if problems:
@@ -218,6 +219,8 @@ _PLACES = {"scores": "render.scores"}
 """Where a section stands that is not at the top."""
 _LISTS = ("folders", "styles", "fonts", "held_out_fonts")
 """Settings that are lists, for which one text may stand alone."""
+_GIVEN_BY_BUILDS = ("seed", "per_track")
+"""Options of sources that a build decides."""
 _SINGLE = ("out", "seed", "workers", "engine", "ray_address")
 _ENGINES = ("local", "ray")
 
@@ -309,24 +312,46 @@ def _read_sources(given: Any, problems: list[str]) -> tuple[SourceSection, ...]:
         problems.append(f"sources is {given!r}; expected a list, such as [{{name: folder, path: my_music}}]")
         return ()
     read: list[SourceSection] = []
-    known = registry.names("source")
     for number, one in enumerate(given):
         place = f"sources[{number}]"
         if not isinstance(one, Mapping):
             problems.append(f"{place} is {one!r}; expected name and path, such as {{name: folder, path: my_music}}")
             continue
         try:
-            section = config_from_dict(SourceSection, one)
+            read.append(_source(one))
         except ConfigError as error:
             problems.append(setting_files.placed(str(error), place, {*one, *_fields(SourceSection)}))
-            continue
-        if section.name not in known:
-            problems.append(
-                f"{place}.name is {section.name!r}, which there is not{near(section.name, known)}; expected one of: "
-                f"{', '.join(known)}"
-            )
-        read.append(section)
     return tuple(read)
+
+
+def _source(given: Mapping[str, Any]) -> SourceSection:
+    """A source; what is no setting of every source must be one that this source takes."""
+    known, name = registry.names("source"), given.get("name")
+    if isinstance(name, str) and name not in known:
+        raise ConfigError(
+            f"name is {name!r}, which there is not{near(name, known)}; expected one of: {', '.join(known)}"
+        )
+    fields = [field for field in _fields(SourceSection) if field != "options"]
+    more = options_of(name) if isinstance(name, str) else ()
+    problems = [
+        f"{key} is not a setting of this source{near(key, (*fields, *more))}"
+        for key in given
+        if key not in fields and key not in more
+    ]
+    try:
+        section = config_from_dict(SourceSection, {key: value for key, value in given.items() if key in fields})
+    except ConfigError as error:
+        problems.append(str(error))
+    if problems:
+        raise ConfigError("; ".join(problems))
+    options = {key: value for key, value in given.items() if key in more and value is not None}
+    return dataclasses.replace(section, options=options)
+
+
+def options_of(source: str) -> tuple[str, ...]:
+    """Names of the settings that a source takes beside those that all take."""
+    found = inspect.signature(registry.find("source", source).records).parameters.values()
+    return tuple(one.name for one in found if one.kind is one.KEYWORD_ONLY and one.name not in _GIVEN_BY_BUILDS)
 
 
 def _out_of_range(section: Any, names: Sequence[str]) -> list[str]:

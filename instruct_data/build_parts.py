@@ -74,13 +74,16 @@ class Summary:
     """Of a listing: number of chunks by kind and split."""
     skipped: dict[str, Skipped] = dataclasses.field(default_factory=dict)
     """What could not be used, by where it came from."""
+    remarks: list[str] = dataclasses.field(default_factory=list)
+    """What should be known of the sources, such as a table whose encoding was guessed."""
 
     def skip(self, place: str, sentence: str) -> None:
         """Count something that could not be used."""
         self.skipped.setdefault(place, Skipped()).add(sentence)
 
-    def merge_skipped(self, other: Summary) -> None:
-        """Count what another unit skipped as well."""
+    def merge(self, other: Summary) -> None:
+        """Count what another unit skipped and remarked as well."""
+        self.remarks += other.remarks
         for place, skipped in other.skipped.items():
             mine = self.skipped.setdefault(place, Skipped())
             mine.count += skipped.count

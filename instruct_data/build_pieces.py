@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mllm.errors import ConfigError
-from mllm.instruct_data import asking, build_parts, data_set, library
-from mllm.instruct_data.build_config import BuildConfig
+from mllm.instruct_data import build_asking, build_parts, data_set, library, score_readers
+from mllm.instruct_data.build_config import BuildConfig, ScoresSection
 from mllm.instruct_data.build_parts import Parts, Summary, Unit
 from mllm.instruct_data.fonts import Font, FontChoice, parse_font
 from mllm.instruct_data.pieces import PieceMaker, PieceSettings, write_piece
-from mllm.instruct_data.scores import Tune
+from mllm.instruct_data.scores import Tune, read_cache, write_cache
 from mllm.instruct_data.tracks import SPLITS, Track
 
 PIECES_PER_UNIT = 25
@@ -97,10 +97,15 @@ def more_units(config: BuildConfig, units: Sequence[Unit], seconds: float) -> li
     return list(_units("train", first, math.ceil(lacking / config.render.mean_seconds), len(before)))
 
 
-def parse_scores(unit: Unit, config: BuildConfig, work: Path) -> Summary:
-    """Parse the scores that are rendered into caches, where those are not yet."""
+def parse_scores(_: Unit, config: BuildConfig, work: Path) -> Summary:
+    """Parse the scores that are rendered into caches; scores of folders that cannot be used are told."""
     summary = Summary()
-    _tunes(config, Path(config.scores.cache) if config.scores.cache else work)
+    _collections(config.scores, Path(config.scores.cache) if config.scores.cache else work)
+    for number, folder in enumerate(config.scores.folders):
+        tunes = score_readers.read_folder(
+            Path(folder), licence=config.scores.licence or "", refuse=functools.partial(summary.skip, folder)
+        )
+        write_cache(work / _folder_cache(number), tunes)
     return summary
 
 
@@ -113,10 +118,7 @@ def make_pieces(unit: Unit, config: BuildConfig, work: Path) -> Summary:
         piece = maker.make(index)
         hashes[piece.track.path] = build_parts.sha256(write_piece(work, piece))
         tracks.append(piece.track)
-    asked = asking.records_about(
-        tracks, seed=config.seed, per_track=config.conversations.per_track, weights=config.conversations.weights
-    )
-    data_set.write_records(work / build_parts.RECORDS, asked)
+    data_set.write_records(work / build_parts.RECORDS, build_asking.about(tracks, config))
     data_set.write_tracks(work / build_parts.TRACKS, tracks)
     build_parts.write_hashes(work, hashes)
     for path in hashes:
@@ -124,9 +126,7 @@ def make_pieces(unit: Unit, config: BuildConfig, work: Path) -> Summary:
     return Summary(seconds=sum(track.seconds or 0.0 for track in tracks))
 
 
-def _last_held_out(
-    fonts: tuple[str, ...], say: Callable[[str], object]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _last_held_out(fonts: tuple[str, ...], say: Callable[[str], object]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The fonts without the last by name, and that one."""
     if len(fonts) < 2:
         raise ConfigError(
@@ -165,27 +165,34 @@ def _maker(settings: PieceSettings, config: BuildConfig) -> PieceMaker:
     known = _makers.get("last")
     if known is None or known[0] != settings:
         _makers.clear()
-        _makers["last"] = settings, PieceMaker(settings, _parsed(config))
+        _makers["last"] = settings, PieceMaker(settings, _parsed(config.out, config.scores))
     return _makers["last"][1]
 
 
-def _parsed(config: BuildConfig) -> tuple[Tune, ...]:
-    """The tunes that `parse_scores` parsed."""
-    if not config.scores.any:
-        return ()
-    cache = Path(config.scores.cache) if config.scores.cache else Parts(Path(config.out)).done(_SCORES)
-    return _tunes(config, cache)
-
-
 @functools.lru_cache(maxsize=1)
-def _tunes(config: BuildConfig, cache: Path) -> tuple[Tune, ...]:
-    scores = config.scores
+def _parsed(out: str, scores: ScoresSection) -> tuple[Tune, ...]:
+    """The tunes that `parse_scores` parsed."""
+    if not scores.any:
+        return ()
+    parsed = Parts(Path(out)).done(_SCORES)
+    tunes = list(_collections(scores, Path(scores.cache) if scores.cache else parsed))
+    for number in range(len(scores.folders)):
+        tunes += read_cache(parsed / _folder_cache(number))
+    return tuple(tunes)
+
+
+def _collections(scores: ScoresSection, cache: Path) -> tuple[Tune, ...]:
+    """Tunes of the collections that have names."""
     return library.load_tunes(
         cache,
         with_music21=scores.music21,
         pop909=Path(scores.pop909) if scores.pop909 else None,
         openewld=Path(scores.openewld) if scores.openewld else None,
     )
+
+
+def _folder_cache(number: int) -> str:
+    return f"folder-{number:03d}.json.gz"
 
 
 def _wanted_seconds(config: BuildConfig) -> float:

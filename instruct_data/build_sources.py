@@ -18,11 +18,12 @@ from typing import Any, Literal, TypeAlias
 
 from mllm import messages, registry
 from mllm.errors import AudioError, MllmError
-from mllm.instruct_data import asking, build_parts, data_set
+from mllm.instruct_data import build_asking, build_parts, data_set
 from mllm.instruct_data.build_config import BuildConfig, SourceSection, SplitSection
 from mllm.instruct_data.build_parts import Parts, Summary, Unit
 from mllm.instruct_data.build_recordings import Recordings
 from mllm.instruct_data.records import Record
+from mllm.instruct_data.sources._sheets import Remark
 from mllm.instruct_data.tracks import SPLITS, Track
 from mllm.instruct_data.wordings import QUESTIONS
 from mllm.messages import Audio, Message, Text
@@ -47,12 +48,11 @@ def listing(unit: Unit, config: BuildConfig, work: Path) -> Summary:
     if hasattr(source, "tracks"):
         kinds["tracks"] = _called(source.tracks, section, config.seed)
     kinds["records"] = _called(source.records, section, config.seed)
-    own_splits, raw = bool(source.ABOUT.evaluation_only), {}
+    raw, seen = {}, _Seen()
     for kind, rows in kinds.items():
         raw[kind] = work / f"{kind}.parquet"
-        found: set[str] = set()
-        _write(kind, raw[kind], _usable(itertools.islice(rows, section.most), section, summary, found))
-        own_splits = own_splits or bool(found - {"train"})
+        _write(kind, raw[kind], _usable(itertools.islice(rows, section.most), section, summary, seen))
+    own_splits = bool(seen.splits - {"train"})
     for kind, path in raw.items():
         summary.chunks[kind] = {}
         for split in SPLITS:
@@ -86,9 +86,7 @@ def finish_tracks(unit: Unit, config: BuildConfig, work: Path) -> Summary:
         except AudioError as error:
             summary.skip(config.sources[unit.source].name, f"{track.id}: {error}")
     data_set.write_tracks(work / build_parts.TRACKS, tracks)
-    asked = asking.records_about(
-        tracks, seed=config.seed, per_track=config.conversations.per_track, weights=config.conversations.weights
-    )
+    asked = [] if _is_benchmark(unit, config) else build_asking.about(tracks, config)
     data_set.write_records(work / build_parts.RECORDS, asked)
     recordings.finish()
     return summary
@@ -131,25 +129,40 @@ def side_of(family: str, split: SplitSection) -> str:
 
 
 def _called(function: Callable[..., Any], section: SourceSection, seed: int) -> Iterator[Row | MllmError]:
-    """The rows of a source, which is given what it takes of the settings."""
-    settings: dict[str, Any] = {"seed": seed, "licence": section.licence}
+    """The rows of a source, which is given what it takes; what it would ask about its tracks is left to the build."""
     taken = inspect.signature(function).parameters
+    settings = {"seed": seed, "per_track": 0} | dict(section.options or {})
     rows: Iterator[Row | MllmError] = function(
         Path(section.path), **{name: value for name, value in settings.items() if name in taken}
     )
     return rows
 
 
-def _usable(
-    rows: Iterable[Row | MllmError], section: SourceSection, summary: Summary, splits: set[str]
-) -> Iterator[Any]:
-    """The rows that are none of errors, which are counted; `splits` gets the splits that occur."""
+def _usable(rows: Iterable[Row | MllmError], section: SourceSection, summary: Summary, seen: _Seen) -> Iterator[Any]:
+    """The rows that are no errors; those are counted, each sentence once, as tracks and records may share them."""
     for row in rows:
-        if isinstance(row, MllmError):
-            summary.skip(section.name, str(row))
-        else:
-            splits.add(row.split)
+        if not isinstance(row, MllmError):
+            seen.splits.add(row.split)
             yield row
+        elif (sentence := str(row)) not in seen.sentences:
+            seen.sentences.add(sentence)
+            if isinstance(row, Remark):
+                summary.remarks.append(sentence)
+            else:
+                summary.skip(section.name, sentence)
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Seen:
+    """What occurred in the rows of a source."""
+
+    splits: set[str] = dataclasses.field(default_factory=set)
+    sentences: set[str] = dataclasses.field(default_factory=set)
+
+
+def _is_benchmark(unit: Unit, config: BuildConfig) -> bool:
+    """Whether the source has questions of its own, to which none may be added."""
+    return bool(registry.find("source", config.sources[unit.source].name).ABOUT.evaluation_only)
 
 
 def _split_of(row: Row, split: SplitSection, *, own: bool) -> str:

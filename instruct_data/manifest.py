@@ -10,7 +10,7 @@ import dataclasses
 import importlib.metadata
 import platform
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import mllm
@@ -97,6 +97,7 @@ def manifest(
     audio: Mapping[str, Any],
     left_out: Mapping[str, int],
     skipped: Mapping[str, Skipped],
+    remarks: Sequence[str],
 ) -> dict[str, Any]:
     """The manifest.
 
@@ -107,6 +108,7 @@ def manifest(
         audio: of the recordings: files, bytes, and the sha256 of the list of their hashes.
         left_out: how many records were left out, by reason.
         skipped: what could not be used, by source.
+        remarks: what else should be known of the sources.
     """
     sources = {name: sums | _about(name) for name, sums in counts.by_source().items()}
     return {
@@ -120,6 +122,7 @@ def manifest(
         "licences": counts.by_licence(),
         "left_out": dict(sorted(left_out.items())),
         "skipped": {name: dataclasses.asdict(one) for name, one in sorted(skipped.items())},
+        "remarks": list(remarks),
         "files": dict(sorted(files.items())),
         "audio": dict(audio),
     }

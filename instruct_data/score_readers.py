@@ -12,7 +12,7 @@ import dataclasses
 import sqlite3
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +97,29 @@ def read_music21_corpus(corpus: Path, collections: tuple[str, ...] = tuple(MUSIC
             yield from _read_file(path, source=collection, licence=licence, kind=kind)
 
 
-def read_folder(folder: Path, *, licence: str) -> Iterator[Tune]:
-    """Tunes of every score file below `folder`; a score of one part is a melody, of several parts "parts"."""
+def read_folder(folder: Path, *, licence: str, refuse: Callable[[str], object] | None = None) -> Iterator[Tune]:
+    """Tunes of every score file below `folder`; a score of one part is a melody, of several parts "parts".
+
+    Args:
+        folder: sub-folders included.
+        licence: of all of them.
+        refuse: told of each file that gives no tune, and why.
+    """
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SCORE_SUFFIXES):
-        yield from _read_file(path, source=folder.name, licence=licence, kind="")
+        tunes = 0
+        try:
+            for tune in _tunes_of(path, source=folder.name, licence=licence, kind=""):
+                tunes += 1
+                yield tune
+        except _Unreadable as error:
+            problem = f"cannot be read as a score ({error}); mend or remove it"
+        else:
+            problem = (
+                "has no melody of six bars whose key and meter are stated, stay the same and go with its notes; write "
+                "key signature and meter into it, or remove it"
+            )
+        if not tunes and refuse is not None:
+            refuse(f"{path} {problem}")
 
 
 def read_openewld(folder: Path) -> Iterator[Tune]:
@@ -199,7 +218,17 @@ def _read_pop909_song(song: Path) -> Tune | None:
     )
 
 
+class _Unreadable(Exception):  # noqa: N818 — it names a file
+    """A file that is no score."""
+
+
 def _read_file(path: Path, *, source: str, licence: str, kind: str) -> Iterator[Tune]:
+    """The tunes of a file; none of one that cannot be read, which must not stop a collection of thousands."""
+    with contextlib.suppress(_Unreadable):
+        yield from _tunes_of(path, source=source, licence=licence, kind=kind)
+
+
+def _tunes_of(path: Path, *, source: str, licence: str, kind: str) -> Iterator[Tune]:
     from music21 import converter, exceptions21, stream
 
     unreadable = (exceptions21.Music21Exception, *_UNREADABLE)
@@ -207,8 +236,8 @@ def _read_file(path: Path, *, source: str, licence: str, kind: str) -> Iterator[
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             parsed = converter.parse(str(path), forceSource=True)
-    except unreadable:
-        return  # one unreadable score must not stop a collection of thousands
+    except unreadable as error:
+        raise _Unreadable(" ".join(str(error).split()) or type(error).__name__) from error
     scores = list(parsed.scores) if isinstance(parsed, stream.Opus) else [parsed]
     for number, score in enumerate(scores):
         name = f"{source}/{path.stem}" + (f"/{number}" if len(scores) > 1 else "")
