@@ -21,7 +21,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def complaints(rows: Iterable[object], folder: Path) -> list[str]:
 
 def _lines(name: str, folder: Path) -> Iterator[str]:
     source = registry.find("source", name)
-    parts = [("records", record_as_json), ("tracks", track_as_json)]
+    parts: list[tuple[str, Callable[[Any], dict[str, Any]]]] = [("records", record_as_json), ("tracks", track_as_json)]
     for part, plain in parts:
         if hasattr(source, part):
             yield f"{part}.jsonl"

@@ -136,6 +136,7 @@ def words(name: str) -> dict[str, str]:
         "isnt": "aren't" if many else "isn't",
         "does": "do" if many else "does",
         "plays": "play" if many else "plays",
+        "enters": "enter" if many else "enters",
     }
 
 

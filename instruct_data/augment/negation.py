@@ -42,7 +42,7 @@ def exchanges(tracks: Sequence[Track], draw: Draw) -> Iterator[Exchange]:
 def _differing(
     count: int, truth: Callable[[Mapping[str, bool], Sequence[str]], bool | None], *, ordered: bool
 ) -> Callable[[Track, Track | None], Iterator[tuple[tuple[str, ...], bool]]]:
-    """Candidates of `_known.one_that_differs`: some instruments, of which something is true, false, or neither (None)."""
+    """Candidates of `_known.one_that_differs`: instruments of which something is true, false, or neither (None)."""
 
     def candidates(track: Track, other: Track | None) -> Iterator[tuple[tuple[str, ...], bool]]:
         here = _known.verdicts(track)
@@ -136,13 +136,29 @@ def _about_two(
     return _yes_or_no(draw, kind, _known.sentence(question), yes=yes, heard=heard)
 
 
+def _all_but_the_first(track: Track, other: Track | None) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Three instruments of which the first does not play and the two others do: in one of the tracks, not in the other.
+
+    Without another track: in this one; and, as what is false, the same with the first two exchanged.
+    """
+    here = _known.verdicts(track)
+    there = _known.verdicts(other) if other is not None else here
+    for this, that, is_true in ((here, there, True), (there, here, False)):
+        shared = [name for name in this if name in that]
+        playing = [name for name in shared if this[name]]
+        for first in (name for name in shared if not this[name]):
+            for second, third in itertools.combinations(playing, 2):
+                if _known.overlap((first, second, third)):
+                    continue
+                if other is None:
+                    yield ((first, second, third) if is_true else (second, first, third)), is_true
+                elif that[first] or not (that[second] and that[third]):
+                    yield (first, second, third), is_true
+
+
 def _everything_but(track: Track, draw: Draw) -> Iterator[Exchange]:
     """Of A, B and C: everything but B?"""
-
-    def all_but_the_first(known: Mapping[str, bool], names: Sequence[str]) -> bool:
-        return not known[names[0]] and all(known[name] for name in names[1:])
-
-    found = _known.one_that_differs(draw, track, _differing(3, all_but_the_first, ordered=True))
+    found = _known.one_that_differs(draw, track, _all_but_the_first)
     if found is None:
         return
     names, yes = found
@@ -172,7 +188,7 @@ def _except(track: Track, draw: Draw) -> Iterator[Exchange]:
 def _which(track: Track, draw: Draw) -> Iterator[Exchange]:
     """Which of these does not play? With two options also: which plays?
 
-    Each option is what one of as many tracks lacks and the others have; each track could as well be the one asked about.
+    Each option is what one of as many tracks lacks and the others have; any of them could be the one asked about.
     """
     others = [one for one in draw.others if one.id != track.id]
     draw.rng.shuffle(others)

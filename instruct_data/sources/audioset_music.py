@@ -14,6 +14,7 @@ others' code. Evaluation segments are the test split.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -82,8 +83,8 @@ def tracks(folder: Path) -> Iterator[Track | MllmError]:
     known: set[str] = set()
     for table in weak:
         split = "test" if table.name.startswith("eval") else "train"
-        rows = _tables.csv_rows(table, WEAK_COLUMNS, ABOUT, names=WEAK_COLUMNS)
-        yield from _new(_tables.each(rows, lambda row, split=split: _of_weak(row, split, names, recordings)), known)
+        made = functools.partial(_of_weak, split=split, names=names, recordings=recordings)
+        yield from _new(_tables.each(_tables.csv_rows(table, WEAK_COLUMNS, ABOUT, names=WEAK_COLUMNS), made), known)
     for table in strong:
         split = "test" if table.name.startswith("audioset_eval") else "train"
         yield from _new(_of_strong(table, split, names, recordings, known), known)

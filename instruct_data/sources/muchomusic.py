@@ -55,6 +55,7 @@ def records(folder: Path, *, seed: int = 0) -> Iterator[Record | MllmError]:  # 
 
 def _track(row: _tables.Row, recordings: dict[str, dict[str, str]]) -> Track:
     dataset, identifier = row.text("dataset"), row.text("dataset_identifier").removesuffix(".json")
+    names: tuple[str, ...]
     if dataset == "sdd":
         identity, names = f"jamendo/{identifier}", (f"{identifier}.2min", identifier)
     elif dataset == "musiccaps":
