@@ -31,6 +31,7 @@ from mllm.messages import Audio, Message, Text
 ROWS_PER_CHUNK = 250
 Row: TypeAlias = Record | Track
 _Kind: TypeAlias = Literal["tracks", "records"]
+_KINDS: tuple[_Kind, ...] = ("tracks", "records")
 _WRITTEN = "caption"
 """Task of what people wrote where a question of ours asks for it."""
 
@@ -65,10 +66,10 @@ def listing(unit: Unit, config: BuildConfig, work: Path) -> Summary:
 
 
 def units_of(listed: Summary, source: int) -> Iterator[Unit]:
-    """The units that finish the chunks of a listing."""
-    for kind, splits in listed.chunks.items():
-        for split, count in splits.items():
-            yield from (Unit(kind=kind, source=source, split=split, number=number) for number in range(count))  # type: ignore[arg-type]
+    """The units that finish the chunks of a listing; tracks first, as they know most of the recordings."""
+    for kind in _KINDS:
+        for split, count in listed.chunks.get(kind, {}).items():
+            yield from (Unit(kind=kind, source=source, split=split, number=number) for number in range(count))
 
 
 def chunk_path(folder: Path, unit: Unit) -> Path:
