@@ -17,7 +17,6 @@ from typing import TypeAlias
 
 from mllm.instruct_data.records import Record
 
-LETTERS = "ABCD"
 YES_NO, CHOICE = "yes/no and the like", "multiple choice"
 _PAIRS = (("yes", "no"), ("first", "second"))
 _Z = 1.96
@@ -34,8 +33,10 @@ class Question:
     label: str | None
 
 
-Answerer: TypeAlias = Callable[[Sequence[Question]], Callable[[Question], str | None]]
-"""Learns from questions, then says the answer to one as `truth` does; None where it does not answer that kind."""
+Said: TypeAlias = int | str | None
+"""The position of an option, or a label; None from an answerer that does not answer such a question."""
+Answerer: TypeAlias = Callable[[Sequence[Question]], Callable[[Question], Said]]
+"""Learns from questions, then says the answer to one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,14 +80,14 @@ def scores(records: Iterable[Record]) -> list[Score]:
     return [score for score in found if score is not None]
 
 
-def truth(question: Question) -> str:
-    """The right answer to a question: the text of an option, or the label."""
-    return question.choices[question.correct] if question.correct is not None else str(question.label)
+def truth(question: Question) -> Said:
+    """The right answer to a question: the position of an option, or a label."""
+    return question.correct if question.choices else question.label
 
 
 def _score(task: str, kind: str, name: str, among: Sequence[Question]) -> Score | None:
     halves = split_evenly(among)
-    answers = _answers(among)
+    labels = _label_counts(among)
     right, chances = 0, []
     for learnt, asked in (halves, halves[::-1]):
         answer = ANSWERERS[name](learnt)
@@ -95,7 +96,7 @@ def _score(task: str, kind: str, name: str, among: Sequence[Question]) -> Score 
             if said is None:
                 continue
             right += said == truth(question)
-            chances.append(1 / (len(question.choices) or len(answers[question.template])))
+            chances.append(1 / (len(question.choices) or labels[question.template]))
     if not chances:
         return None
     low, high = wilson(right, len(chances))
@@ -115,8 +116,7 @@ def split_evenly(questions: Sequence[Question]) -> tuple[list[Question], list[Qu
     """Two halves, in each of which every answer to every template is as common as in the other, give or take one."""
     groups: dict[tuple[str, str], list[Question]] = defaultdict(list)
     for question in questions:
-        answer = str(question.correct) if question.choices else truth(question)
-        groups[f"{question.template}/{len(question.choices)}", answer].append(question)
+        groups[f"{question.template}/{len(question.choices)}", str(truth(question))].append(question)
     halves: tuple[list[Question], list[Question]] = ([], [])
     for group, among in sorted(groups.items()):
         first = _hash("/".join(group)) % 2
@@ -125,12 +125,12 @@ def split_evenly(questions: Sequence[Question]) -> tuple[list[Question], list[Qu
     return halves
 
 
-def _answers(questions: Sequence[Question]) -> Mapping[str, set[str]]:
-    """The labels that occur among the answers to each template; at least two, for a question has at least two."""
-    found: dict[str, set[str]] = defaultdict(set)
+def _label_counts(questions: Sequence[Question]) -> Mapping[str, int]:
+    """How many labels the answers to each template have; at least two, for a question has at least two answers."""
+    found: dict[str, set[str | None]] = defaultdict(set)
     for question in questions:
-        found[question.template].add(truth(question))
-    return {template: labels if len(labels) > 1 else labels | {""} for template, labels in found.items()}
+        found[question.template].add(question.label)
+    return {template: max(2, len(labels)) for template, labels in found.items()}
 
 
 def wilson(right: int, count: int) -> tuple[float, float]:
@@ -142,71 +142,71 @@ def wilson(right: int, count: int) -> tuple[float, float]:
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
-def _majority(key: Callable[[Question], str], answer: Callable[[Question], str]) -> Answerer:
-    """Says what is commonest among the learnt questions with the same key."""
+def _majority(key: Callable[[Question], str], *, of_options: bool = False) -> Answerer:
+    """Says what is commonest among the learnt questions with the same key, or among all where there are none.
 
-    def learn(questions: Sequence[Question]) -> Callable[[Question], str | None]:
-        counts: dict[str, Counter[str]] = defaultdict(Counter)
+    Of a multiple choice this is a position, or with `of_options` an option.
+    """
+
+    def answer(question: Question) -> Said:
+        return question.choices[question.correct] if of_options and question.correct is not None else truth(question)
+
+    def learn(questions: Sequence[Question]) -> Callable[[Question], Said]:
+        counts: dict[str, Counter[Said]] = defaultdict(Counter)
+        every: Counter[Said] = Counter()
         for question in questions:
             counts[key(question)][answer(question)] += 1
-        best = {name: max(sorted(counter), key=counter.__getitem__) for name, counter in counts.items()}
-        return lambda question: _spoken(question, best.get(key(question)))
+            every[answer(question)] += 1
+        best = {name: _commonest(counter) for name, counter in counts.items()}
+        anyhow = _commonest(every)
+
+        def say(question: Question) -> Said:
+            said = best.get(key(question), anyhow)
+            if not question.choices or isinstance(said, int):
+                return said
+            return question.choices.index(said) if said in question.choices else 0
+
+        return say
 
     return learn
 
 
-def _position_or_label(question: Question) -> str:
-    return LETTERS[question.correct] if question.correct is not None else str(question.label)
+def _commonest(counter: Counter[Said]) -> Said:
+    return max(sorted(counter, key=str), key=counter.__getitem__, default=None)
 
 
-def _spoken(question: Question, said: str | None) -> str | None:
-    """An answer as `truth` words it; a letter stands for its option, and the first option for nothing learnt."""
-    if not question.choices:
-        return said or "yes"
-    if said in question.choices:
-        return said
-    place = LETTERS.find(said) if said else 0
-    return question.choices[min(max(place, 0), len(question.choices) - 1)]
-
-
-def _asked_about(question: Question) -> str:
-    """Template and options, whatever their order."""
-    return f"{question.template}/{'/'.join(sorted(question.choices))}"
-
-
-def _most_often_right(questions: Sequence[Question]) -> Callable[[Question], str | None]:
+def _most_often_right(questions: Sequence[Question]) -> Callable[[Question], Said]:
     """Says the option that was right most often where it was offered, under the same template."""
     offered: Counter[tuple[str, str]] = Counter()
     right: Counter[tuple[str, str]] = Counter()
     for question in questions:
         offered.update((question.template, option) for option in question.choices)
-        if question.choices:
-            right[question.template, truth(question)] += 1
+        if question.correct is not None:
+            right[question.template, question.choices[question.correct]] += 1
 
-    def share(question: Question, option: str) -> float:
-        key = (question.template, option)
+    def share(question: Question, place: int) -> float:
+        key = (question.template, question.choices[place])
         return (right[key] + 1) / (offered[key] + len(question.choices))
 
-    return lambda question: (
-        max(question.choices, key=lambda option: share(question, option)) if question.choices else None
-    )
+    def say(question: Question) -> Said:
+        return max(range(len(question.choices)), key=lambda place: share(question, place), default=None)
+
+    return say
 
 
 def _by_length(*, longest: bool) -> Answerer:
     """Says the longest or the shortest option; of several, the first."""
+    sign = 1 if longest else -1
 
-    def choose(question: Question) -> str | None:
-        if not question.choices:
-            return None
-        return max(question.choices, key=len) if longest else min(question.choices, key=len)
+    def say(question: Question) -> Said:
+        return max(range(len(question.choices)), key=lambda place: sign * len(question.choices[place]), default=None)
 
-    return lambda _: choose
+    return lambda _: say
 
 
-def _always(letter: str) -> Answerer:
-    """Says the option with one letter, where there is one."""
-    place = LETTERS.index(letter)
-    return lambda _: lambda question: question.choices[place] if place < len(question.choices) else None
+def _always(place: int) -> Answerer:
+    """Says the option in one place, where there is one."""
+    return lambda _: lambda question: place if place < len(question.choices) else None
 
 
 def _always_label(label: str) -> Answerer:
@@ -216,14 +216,14 @@ def _always_label(label: str) -> Answerer:
 
 
 ANSWERERS: Mapping[str, Answerer] = {
-    "majority per template": _majority(
-        lambda question: f"{question.template}/{len(question.choices)}", _position_or_label
+    "majority per template": _majority(lambda question: f"{question.template}/{len(question.choices)}"),
+    "majority per template and options": _majority(
+        lambda question: "/".join([question.template, *sorted(question.choices)]), of_options=True
     ),
-    "majority per template and options": _majority(_asked_about, truth),
     "option most often right": _most_often_right,
     "longest option": _by_length(longest=True),
     "shortest option": _by_length(longest=False),
-    **{f"always {letter}": _always(letter) for letter in LETTERS},
+    **{f"always {letter}": _always(place) for place, letter in enumerate("ABCD")},
     "always yes": _always_label("yes"),
     "always first": _always_label("first"),
 }

@@ -1,6 +1,6 @@
 """Measures what the questions of a built data set give away to somebody who does not listen.
 
-    python scripts/bench_blind.py DIR [--split test] [--json true]
+    python scripts/bench_blind.py DIR [--split test] [--json_lines true]
 
 Prints a Markdown table, or JSON: how often each blind answerer (`mllm.instruct_data.blind`) is right on each task that
 has labels or options, beside chance, in percent with 95 % intervals. The exit status is 1 where one of them gains more
@@ -27,8 +27,9 @@ def table(scores: list[blind.Score]) -> str:
         "|" + " :--- |" * 2 + " ---: |" * 4,
     ]
     lines += [
-        f"| {one.task} | {one.answerer} | {one.count:,} | {100 * one.score:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}] "
-        f"| {100 * one.chance:.1f} | {100 * (one.score - one.chance):+.1f} |"
+        f"| {one.task} | {one.answerer} | {one.count:,} "
+        f"| {100 * one.score:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}] | {100 * one.chance:.1f} "
+        f"| {100 * (one.score - one.chance):+.1f} |"
         for one in scores
     ]
     return "\n".join(lines)
