@@ -56,7 +56,9 @@ def records_about(
         asked: set[tuple[str, ...]] = set()
         for number in range(per_track):
             rng = random.Random(f"{seed}/{track.id}/{number}")
-            others = _others(rng, track, peers[track.split, track.source])
+            others = _others(
+                random.Random(f"{seed}/{track.id}/{number}/others"), track, peers[track.split, track.source]
+            )
             for name in weighted_order(rng, chosen):
                 found = _new(asking[name], track, others, rng, asked)
                 if found is not None:
