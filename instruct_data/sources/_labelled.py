@@ -20,7 +20,9 @@ PER_TRACK = 4
 """Conversations about each recording, where nobody asks for another number."""
 
 
-def records_of(rows: Iterable[Track | MllmError], *, seed: int, per_track: int = PER_TRACK) -> Iterator[Record | MllmError]:
+def records_of(
+    rows: Iterable[Track | MllmError], *, seed: int, per_track: int = PER_TRACK
+) -> Iterator[Record | MllmError]:
     """What is asked about tracks: first the errors among them, then the records of each split."""
     by_split: dict[str, list[Track]] = {}
     for row in rows:

@@ -218,7 +218,7 @@ def _text(value: Any) -> str:
 def _name(value: Any) -> str:
     text = _text(value)
     if not text.isprintable():
-        raise MessageError(f"is {ascii(text[:80])}; expected no line break and no control character in it")
+        raise MessageError(f"is {text[:80]!a}; expected no line break and no control character in it")
     return text
 
 
@@ -268,4 +268,3 @@ def _truth(value: Any) -> bool | None:
     if word not in _TRUTH:
         raise MessageError(f"is {value!r}; expected yes or no")
     return _TRUTH[word]
-
