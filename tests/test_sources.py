@@ -113,7 +113,9 @@ def test_the_seed_alone_decides(name: str, tmp_path: Path) -> None:
     assert [source_samples.record_as_json(row) for row in one if isinstance(row, Record)] == [
         source_samples.record_as_json(row) for row in again if isinstance(row, Record)
     ]
-    assert [row.answer for row in written(one)] == [row.answer for row in written(other)], "another seed words the questions differently and leaves what people wrote as it is"
+    assert [row.answer for row in written(one)] == [row.answer for row in written(other)], (
+        "another seed words the questions differently and leaves what people wrote as it is"
+    )
 
 
 @pytest.mark.parametrize("name", WITH_TRACKS)

@@ -83,7 +83,7 @@ def about_unknown(columns: Sequence[str]) -> str | None:
     unknown = [column for column in columns if meaning(column) is None]
     if not unknown:
         return None
-    hints = [(name, difflib.get_close_matches(name.lower(), _MEANING_OF, n=1, cutoff=0.75)) for name in unknown]
+    hints = [(name, difflib.get_close_matches(name.lower(), _MEANING_OF, n=1, cutoff=0.65)) for name in unknown]
     told = ", ".join(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else "") for name, near in hints)
     return f"not read, because these names of columns are not known: {told}"
 

@@ -96,7 +96,7 @@ class OwnRecordings:
             return self._found(places[0], given)
         if places:
             raise MessageError(f"{given!r} may be {' or '.join(places[:3])}; give the path from the folder on")
-        near = difflib.get_close_matches(PurePosixPath(wanted).name, list(self._by_name)[:5000], n=1)
+        near = difflib.get_close_matches(PurePosixPath(wanted).name, list(self._by_name)[:5000], n=1, cutoff=0.8)
         hint = f"did you mean {self._by_name[near[0]][0]!r}?" if near else "put it into the folder, or mend its name"
         raise MessageError(f"the recording {given!r} is missing; {hint}")
 
