@@ -82,7 +82,7 @@ def test_every_separator_and_encoding_says_the_same(music: Path, separator: str,
 def test_facts_of_a_table_are_read(music: Path) -> None:
     text = (
         "Filename,Genre,Mood,Instruments,BPM,Key,Time Signature,Tags,Title,License,Split,Start,End,vocals\n"
-        'a.wav,Hip-Hop,dark|calm,"violin; tuba, oboe","92,5 bpm",bbm,7/8,late night|rain,Rain,CC0-1.0,dev,0:00.5,1.5,no\n'
+        'a.wav,Hip-Hop,dark|calm,"violin; tuba, oboe","92,5 bpm",bbm,7/8,late night|rain,Rain,CC0-1.0,dev,0:00.5,1.5,no'
     )
     (track,) = tracks(music, text)
     assert isinstance(track, Track)
