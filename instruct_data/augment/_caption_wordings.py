@@ -31,7 +31,7 @@ REQUESTS: dict[str, Phrasings] = {
     ),
     "retelling": Phrasings(
         train=(
-            "[Tell me|Describe|Explain] [freely|in flowing words|in your own words|as to a friend], what [this|the "
+            "[Tell me|Explain|Say] [freely|in flowing words|in your own words|as to a friend] what [this|the "
             "<noun>|this <noun>] is like.",
             "[Tell|Describe to] someone who cannot hear it what [this|the <noun>|this <noun>] is like.",
             "[How would you|Could you|Can you] [describe|put] [this|the <noun>|this <noun>] [in your own words|to a "
@@ -53,10 +53,10 @@ REQUESTS: dict[str, Phrasings] = {
         train=(
             "[I know|I was told|It says] that [this|the <noun>|this <noun>] is {told}. What else [is it|can you "
             "say|can be said of it|describes it|do you hear]?",
-            "[Beside|Besides|In addition to|Apart from] {told}: [which words|what else|which other words] "
-            "[describe|fit|suit] [this|the <noun>|this <noun>]?",
-            "[Given|Known so far]: {told}. [Complete the description|What is missing|Add what you hear|Which "
-            "attributes are missing]?",
+            "[Besides|In addition to|Apart from] {told}: [which words describe|what else describes|which other words fit] "
+            "[this|the <noun>|this <noun>]?",
+            "[Given|Known so far]: {told}. [Complete the description.|What is missing?|Add what you hear.|Which attributes "
+            "are missing?]",
             "[Its tags so far are|So far it is tagged] {told}. [Which|What] [other tags|further tags|tags] [should be "
             "added|are missing|would you add]?",
         ),

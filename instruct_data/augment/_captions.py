@@ -12,7 +12,7 @@ from mllm.instruct_data.augment import _known, _tags
 from mllm.instruct_data.tracks import Track
 
 _MOST_TAGS = 5
-_NOUNS = ("piece", "piece", "track", "recording", "piece of music")
+_NOUNS = ("piece", "piece", "track", "recording")
 
 
 def facts(track: Track) -> dict[str, str]:
@@ -32,7 +32,7 @@ def facts(track: Track) -> dict[str, str]:
         found["key"] = track.key
     if track.playing:
         found["instruments"] = _known.listed(track.playing)
-    if track.vocals is not None:
+    if track.vocals or (track.vocals is False and "choir" not in (track.playing or ())):
         found["voice"] = "with singing" if track.vocals else "no singing"
     if tags := _further_tags(track):
         found["tags"] = _known.bare([_tags.shown(tag) for tag in tags])
@@ -59,7 +59,7 @@ def summary(rng: random.Random, known: Mapping[str, str]) -> str:
     """One short sentence with what matters most."""
     text = _noun_phrase(rng, known)
     if "instruments" in known:
-        text += rng.choice((f" with {known['instruments']}", f" for {known['instruments']}"))
+        text += f" with {known['instruments']}"
     elif "tags" in known:
         text += f", {known['tags']}"
     elif "tempo" in known:
@@ -72,9 +72,7 @@ def retelling(rng: random.Random, known: Mapping[str, str]) -> str:
     lead = rng.choice(("Imagine {it}.", "What you would hear is {it}.", "Think of {it}.", "It is {it}, really."))
     sentences = [lead.format(it=_noun_phrase(rng, known))]
     if "instruments" in known:
-        pattern = rng.choice(
-            ("You get {x}.", "There is work for {x}.", "On it you would find {x}.", "What sounds is {x}.")
-        )
+        pattern = rng.choice(("You get {x}.", "There is work for {x}.", "On it you would find {x}."))
         sentences.append(pattern.format(x=known["instruments"]))
     if "tempo" in known:
         pattern = rng.choice(("Your foot would tap at {x}.", "It goes along at {x}.", "The beat runs at {x}."))
@@ -123,7 +121,7 @@ def _instruments(rng: random.Random, known: Mapping[str, str]) -> str:
         return ""
     patterns = (
         "It is played by {x}.",
-        "The instruments are {x}.",
+        "One hears {x}.",
         "You hear {x}.",
         "It is scored for {x}.",
         "It features {x}.",
@@ -133,14 +131,15 @@ def _instruments(rng: random.Random, known: Mapping[str, str]) -> str:
 
 def _measures(rng: random.Random, known: Mapping[str, str]) -> str:
     """Tempo, meter and key in one sentence."""
-    parts = [f"at {known['tempo']}"] if "tempo" in known else []
-    parts += [f"in {known[name]}" for name in ("meter", "key") if name in known]
-    if not parts:
-        return ""
-    if len(parts) > 1 and rng.random() < 0.5:
-        parts.reverse()
-    verb = rng.choice(("It moves", "It is played", "The music goes")) if "tempo" in known else "It is"
-    return f"{verb} {_known.bare(parts)}."
+    places = [known[name] for name in ("key", "meter") if name in known]
+    rng.shuffle(places)
+    where = f"in {' and in '.join(places)}" if places else ""
+    if "tempo" not in known:
+        return f"It is {where}." if where else ""
+    tempo = rng.choice(("It moves at {x}", "It is played at {x}", "The tempo is {x}")).format(x=known["tempo"])
+    if not where:
+        return f"{tempo}."
+    return rng.choice((f"{tempo}, {where}.", f"It is {where}, at {known['tempo']}."))
 
 
 def _voice(rng: random.Random, known: Mapping[str, str]) -> str:
@@ -154,9 +153,7 @@ def _voice(rng: random.Random, known: Mapping[str, str]) -> str:
 def _tagged(rng: random.Random, known: Mapping[str, str]) -> str:
     if "tags" not in known:
         return ""
-    return rng.choice(("Fitting words are {x}.", "Listeners would tag it as {x}.", "Tags: {x}.")).format(
-        x=known["tags"]
-    )
+    return rng.choice(("Words for it: {x}.", "Listeners would tag it as {x}.", "Tags: {x}.")).format(x=known["tags"])
 
 
 COMPOSERS = {"writing": writing, "summary": summary, "retelling": retelling, "attributes": attributes}

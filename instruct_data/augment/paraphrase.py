@@ -69,16 +69,17 @@ _ALIKE: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"(?<=is )heard", ("audible",)),
     (r"(?<=are )heard", ("audible",)),
     (r"(?<=there is )a lot of", ("much",)),
-    (r"melody", ("tune", "melodic line")),
+    (r"melody", ("melodic line",)),
     (r"in the background", ("behind it all",)),
-    (r"throughout", ("from start to finish",)),
+    (r"throughout(?=[.,])", ("from start to finish",)),
     (r"(?:may|might) be", ("could be",)),
     (r"can be (?=played|used|heard)", ("could be ",)),
     (r"someone sings", ("somebody sings",)),
     (r"nobody sings", ("no one sings",)),
     (r"there is no singing", ("nobody sings", "no one sings")),
     (r"it moves", ("it goes along", "it proceeds")),
-    (r"fitting words are", ("words that fit are",)),
+    (r"words for it", ("fitting words",)),
+    (r"it is in", ("it stands in",)),
 )
 """Words and others that mean the same; the first that fits is taken."""
 _EXCHANGE = re.compile(
