@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import random
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,10 @@ from mllm.instruct_data.exchanges import Draw
 from mllm.instruct_data.phrases import Phrasings
 
 _FOLDER = Path(__file__).parent / "sentences"
+_NO_QUESTION = re.compile(
+    r"(?:I want|I need|I would like|I'd like|I wonder|(?:Please )?tell me|Let me|Help me)\b[^?.!]*\?", re.I
+)
+"""A request that the patterns end with a question mark."""
 _Name = TypeVar("_Name")
 
 
@@ -40,7 +45,8 @@ def kinds() -> tuple[str, ...]:
 def ask(draw: Draw, wordings: Phrasings, /, **fields: object) -> str:
     """A question in one of its wordings, its fields filled."""
     pattern = wordings.choose(draw.rng, held_out=draw.held_out)
-    return in_words.sentence(pattern.format(**fields))
+    question = in_words.sentence(pattern.format(**fields))
+    return f"{question[:-1]}." if _NO_QUESTION.fullmatch(question) else question
 
 
 def weighted_order(rng: random.Random, weights: Mapping[_Name, float]) -> list[_Name]:

@@ -64,7 +64,9 @@ _VERB_AFTER = re.compile(
     rf"\b(?P<name>{_NAMES}) (?P<adverb>(?:first|also|really|actually|never) )?(?P<verb>{_VERBS})\b"
 )
 _VERB_BEFORE = re.compile(
-    rf"\b(?P<verb>is|was|does|has)(?P<between>(?: the| any| also| there)*) (?P<name>{_NAMES})\b", re.IGNORECASE
+    r"(?:\b(?=is|was|does)|^(?=has))(?P<verb>is|was|does|has)"
+    rf"(?P<between>(?: the| any| also| there)*) (?P<name>{_NAMES})\b",
+    re.IGNORECASE,
 )
 _SECTIONS = re.compile(r"[A-H]\d?'?")
 

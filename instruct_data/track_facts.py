@@ -116,6 +116,14 @@ def steady_mode(track: Track) -> str | None:
     return modes.pop() if len(modes) == 1 else None
 
 
+_LIKE = {"dorian": "minor", "mixolydian": "major"}
+
+
+def pass_for_each_other(mode: str, other: str) -> bool:
+    """Whether two different modes are so alike that one is easily heard as the other."""
+    return _LIKE.get(mode) == other or _LIKE.get(other) == mode
+
+
 def steady_tempo(track: Track) -> float | None:
     """The tempo, where it does not change."""
     return None if tempo_changes(track) else track.tempo_bpm

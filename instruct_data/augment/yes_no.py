@@ -23,8 +23,6 @@ TRACKS = 1
 _THRESHOLDS_BPM = tuple(range(50, 200, 10))
 _CLEAR_TEMPO = 1.06
 """A tempo this much above or below is clearly faster or slower."""
-_LIKE = {"dorian": "minor", "mixolydian": "major"}
-"""Modes that could pass for another one."""
 
 
 def exchanges(tracks: Sequence[Track], draw: Draw) -> Iterator[Exchange]:
@@ -88,7 +86,7 @@ def _is_key(track: Track, other: Track, draw: Draw) -> Exchange | None:
 def _is_mode(track: Track, other: Track, draw: Draw) -> Exchange | None:
     modes = track_facts.steady_mode(track), track_facts.steady_mode(other)
     asked = _one_of(draw, *modes)
-    if asked is None or _LIKE.get(str(modes[0])) == modes[1] or _LIKE.get(str(modes[1])) == modes[0]:
+    if asked is None or track_facts.pass_for_each_other(str(modes[0]), str(modes[1])):
         return None
     return _exchange(
         draw,
