@@ -208,15 +208,6 @@ def test_rows_of_listening_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     assert told[interactions.MOST_TOLD :] == ["56 more rows could not be read"]
 
 
-def test_listeners_are_divided_alike_everywhere() -> None:
-    splits = [interactions.split_of(str(number)) for number in range(2000)]
-    assert {split: 0.02 < splits.count(split) / 2000 < 0.09 for split in ("validation", "test")} == {
-        "validation": True,
-        "test": True,
-    }
-    assert splits == [interactions.split_of(str(number)) for number in range(2000)]
-
-
 def test_an_item_keeps_its_commonest_tags() -> None:
     gathered = _plays.Gathered()
     for number in range(40):

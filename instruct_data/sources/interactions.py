@@ -2,13 +2,13 @@
 
 In: a folder that holds one of
 - HetRec: user_artists.dat (userID, artistID, weight), artists.dat (id, name, url, pictureURL), tags.dat (tagID,
-tagValue)   and user_taggedartists.dat (userID, artistID, tagID, day, month, year), with headers, separated by tabs;
+  tagValue) and user_taggedartists.dat (userID, artistID, tagID, day, month, year), with headers, separated by tabs;
 - Last.fm-1K: userid-timestamp-artid-artname-traid-traname.tsv, Last.fm-360K: usersha1-artmbid-artname-plays.tsv, both
   without headers, separated by tabs; artists are the items;
 - your own: one table with the columns user, item and any of count and time, one with item, name and tags ("|" between
   them), and, if you like, one with item, tag and count.
-Out: a catalogue with histories, and records that `augment/dialogue.py` and `augment/item_tasks.py` make of these: for
-nine of ten listeners for training, for the others for validation and testing.
+Out: a catalogue with histories, and records that `augment/dialogue.py` and `augment/item_tasks.py` make of these, which
+also say who belongs to which split.
 
 Columns of HetRec and of both Last.fm sets are as their READMEs give them. Rows that cannot be read are errors of
 `records`, at most `MOST_TOLD` of them in words.
@@ -17,7 +17,6 @@ Columns of HetRec and of both Last.fm sets are as their READMEs give them. Rows 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from mllm.instruct_data.records import Record
 from mllm.instruct_data.sources import _sheets
 from mllm.instruct_data.sources._files import About, found
 from mllm.instruct_data.sources._plays import Gathered, count_of, time_of
+from mllm.instruct_data.tracks import SPLITS
 
 ABOUT = About(
     title="Listening: Last.fm, HetRec, or your own",
@@ -117,18 +117,10 @@ def records(
     yield from problems[:MOST_TOLD]
     if len(problems) > MOST_TOLD:
         yield MessageError(f"{len(problems) - MOST_TOLD:,} more rows could not be read")
-    for split in ("train", "validation", "test"):
-        part = {name: history for name, history in everything.histories.items() if split_of(name) == split}
-        of_split = dataclasses.replace(everything, histories=part)
+    for split in SPLITS:
         for task in TASKS:
             made = registry.find("augmentation", task).records
-            yield from made(of_split, seed=seed, per_listener=per_listener, split=split)
-
-
-def split_of(listener: str) -> str:
-    """The split of a listener, the same on every machine: one of twenty for validation and for testing each."""
-    number = hashlib.sha256(listener.encode()).digest()[0]
-    return "test" if number < 13 else "validation" if number < 26 else "train"
+            yield from made(everything, seed=seed, per_listener=per_listener, split=split)
 
 
 def _read(folder: Path, licence: str | None, choice: Choice, tell: Callable[[MllmError], Any]) -> Interactions:

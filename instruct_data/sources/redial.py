@@ -6,8 +6,8 @@ recommender says before the seeker's first word and what the seeker says after t
 
 Fields as public readers have them: conversationId, messages (text, senderWorkerId), initiatorWorkerId (the seeker),
 respondentWorkerId, movieMentions ({"111776": "Super Troopers (2001)"}, a list where there are none); "@111776" in a
-text is such a film. respondentQuestions and initiatorQuestions
-(suggested, seen, liked of each film) are not read.
+text is such a film. respondentQuestions and initiatorQuestions (suggested, seen, liked of each
+film) are not read.
 """
 
 from __future__ import annotations
