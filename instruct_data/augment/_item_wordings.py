@@ -130,7 +130,6 @@ WORDINGS: dict[str, Phrasings] = {
             "[I like|I listen to] {history}. Why [is {name} for me|should I try {name}|was I shown {name}]?",
             "What makes {name} [a match for|right for a listener of|fit for fans of] {history}?",
         ),
-        ),
         held_out=(
             "Justify handing {name} to the owner of {history}.",
             "Somebody with {history} was given {name}. On what grounds?",
