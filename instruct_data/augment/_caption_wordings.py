@@ -53,9 +53,11 @@ REQUESTS: dict[str, Phrasings] = {
         train=(
             "[I know|I was told|It says] that [this|the <noun>|this <noun>] is {told}. What else [is it|can you "
             "say|can be said of it|describes it|do you hear]?",
-            "[Besides|In addition to|Apart from] {told}: [which words describe|what else describes|which other words fit] "
+            "[Besides|In addition to|Apart from] {told}: [which words describe|what else describes|which other words "
+            "fit] "
             "[this|the <noun>|this <noun>]?",
-            "[Given|Known so far]: {told}. [Complete the description.|What is missing?|Add what you hear.|Which attributes "
+            "[Given|Known so far]: {told}. [Complete the description.|What is missing?|Add what you hear.|Which "
+            "attributes "
             "are missing?]",
             "[Its tags so far are|So far it is tagged] {told}. [Which|What] [other tags|further tags|tags] [should be "
             "added|are missing|would you add]?",

@@ -39,13 +39,13 @@ WORDINGS: dict[str, Phrasings] = {
             "by] {tags}.",
             "{name} [may|might|could] be for you: it shares {tags} with {like}.",
             "[My suggestion is|I would go for|Then listen to] {name}. [It has|They have] {tags} in common with {like}.",
-            "{name}, [because|since] {like} [and it|and this one] [both carry|share] the tags {tags}.",
+            "{name}, [because|since] {like} [and it|and this one] both [go by|are tagged] {tags}.",
         ),
         held_out=(
-            "Give {name} a chance; {tags} link it to {like}.",
-            "I have {name} in mind, which meets {like} in {tags}.",
+            "Give {name} a chance; it meets {like} in {tags}.",
+            "I have {name} in mind, a neighbour of {like} by {tags}.",
             "What about {name}? Listeners file it under {tags}, just like {like}.",
-            "{name} comes to mind, as {tags} apply to it and to {like} alike.",
+            "{name} comes to mind, next to {like} under {tags}.",
             "You might get on with {name}: {tags}, as with {like}.",
             "There is {name}, close to {like} through {tags}.",
             "Put on {name}. What ties it to {like}: {tags}.",
@@ -57,9 +57,9 @@ WORDINGS: dict[str, Phrasings] = {
             "[Not quite:|Hmm,|Thanks, but|Nearly, but|Good, but|Not this time:] I [would rather have|was hoping "
             "for|was "
             "looking for|want|am in the mood for] {wish}.",
-            "[I know it already|Fine, but] [can you find|do you have|is there] {wish}?",
+            "[I know it already:|Fine, but|A good one, though:] [can you find|do you have|could you find] {wish}?",
             "[Could it be|Can I have|Please find|I would like] {wish}[ instead| this time| now]?",
-            "[That is not what I meant|Not my thing today]. {wish}, please.",
+            "[That is not what I meant|Not my thing today]. {wish_sentence}, please.",
             "[Something else|Another one], please: {wish}.",
         ),
         held_out=(

@@ -9,12 +9,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from mllm.instruct_data.augment import _tags
 from mllm.instruct_data.interactions import CatalogueItem, Interactions
-from mllm.instruct_data.records import Record
 
 _SHARE_OF_VALIDATION = 0.05
 _SHARE_OF_TEST = 0.1
@@ -24,11 +22,12 @@ ITEM = "\x00"
 
 def listeners(interactions: Interactions, split: str) -> list[str]:
     """The listeners of a split, always the same whatever the seed, so that none is on two sides."""
-    return [name for name in sorted(interactions.histories) if _split_of(interactions.source, name) == split]
+    return [name for name in sorted(interactions.histories) if split_of(interactions.source, name) == split]
 
 
-def _split_of(source: str, listener: str) -> str:
-    place = int(hashlib.sha256(f"{source}/{listener}".encode()).hexdigest()[:8], 16) / 16**8
+def split_of(source: str, name: str) -> str:
+    """The split to which a listener or an item of a data set belongs."""
+    place = int(hashlib.sha256(f"{source}/{name}".encode()).hexdigest()[:8], 16) / 16**8
     if place < _SHARE_OF_TEST:
         return "test"
     return "validation" if place < _SHARE_OF_TEST + _SHARE_OF_VALIDATION else "train"
@@ -71,27 +70,3 @@ def content(text: str, ids: Sequence[str]) -> list[dict[str, str]] | str:
         if identity is not None:
             parts.append({"type": "item", "item": identity})
     return parts
-
-
-def record(
-    interactions: Interactions, *, messages: Any, identity: str, split: str, families: Sequence[str], **further: Any
-) -> Record:
-    """A record of a data set of interactions; `further` are fields of `Record`."""
-    return Record(
-        id=identity,
-        messages=messages,
-        source=interactions.source,
-        licence=interactions.licence,
-        split=split,
-        families=tuple(families),
-        **further,
-    )
-
-
-def popularity(interactions: Interactions) -> Mapping[str, int]:
-    """Of each item: how many listeners have it in their history."""
-    counted: dict[str, int] = dict.fromkeys(interactions.items, 0)
-    for history in interactions.histories.values():
-        for item in set(history):
-            counted[item] += 1
-    return counted

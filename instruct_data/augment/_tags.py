@@ -16,7 +16,8 @@ def _words(text: str) -> frozenset[str]:
 
 
 _OPINIONS = _words(
-    "addictive all amazing artist artists awesome best brilliant buy check classic collection cool cute discover "
+    "addictive all amazing artist artists awesome beautiful best brilliant buy check classic collection cool cute "
+    "discover "
     "excellent fav fave favorite favorites favourite favourites fun genius gold good great guilty hate heard hot "
     "legend legends like liked listen live love loved lovely loves masterpiece my never nice owned own perfect "
     "pleasure pleasures radio recommended saw seen sex sexy shit sick single song songs spotify to top tracks "
@@ -120,7 +121,7 @@ def less(rng: random.Random, tag: str) -> str:
         "nation": ("nothing {tag}", "something that is not {tag}"),
         "quality": ("something less {tag}", "nothing so {tag}"),
         "feature": ("something without {tag}", "something less about {tag}"),
-        "genre": ("less {tag}", "something farther from {tag}", "not so much {tag}"),
+        "genre": ("less {tag}", "something farther from {tag}"),
         "other": ('nothing tagged "{tag}"', 'less of what people call "{tag}"'),
     }[kind(tag)]
     return rng.choice(patterns).format(tag=shown(tag))

@@ -106,7 +106,9 @@ def _conversation(
     suggestion = WORDINGS["suggestion"].choose(rng, held_out=held_out)
     reasons = _tags.quoted(_listening.shared(first, alike)[:_REASONS])
     wanted, wish = _wish(rng, first, target)
-    critique = WORDINGS["critique"].choose(rng, held_out=held_out).format(wish=wish)
+    critique = (
+        WORDINGS["critique"].choose(rng, held_out=held_out).format(wish=wish, wish_sentence=_known.sentence(wish))
+    )
     plain = [
         {"role": "user", "content": _listening.content(_known.sentence(request), ids)},
         {
@@ -116,12 +118,13 @@ def _conversation(
         {"role": "user", "content": _known.sentence(critique)},
         {"role": "assistant", "content": _refined(rng, shown, target, wanted, held_out=held_out)},
     ]
-    return _listening.record(
-        interactions,
+    return Record(
+        id=f"dialogue/{interactions.source}/{listener}/{number}",
         messages=messages.parse(plain),
-        identity=f"dialogue/{interactions.source}/{listener}/{number}",
+        source=interactions.source,
+        licence=interactions.licence,
         split=split,
-        families=[f"{interactions.source}/listener/{listener}"],
+        families=(f"{interactions.source}/listener/{listener}",),
         task="dialogue",
         template=f"dialogue/{'more' if wanted[0][0] else 'less'}",
     )
@@ -153,6 +156,6 @@ def _refined(
     if alike:
         one, tag = rng.choice(alike[:_MOST_USED])
         parts.append(f'it shares "{tag}" with {one.name}')
-    reason = " and ".join(parts)
+    reason = _known.bare(parts)
     fields = {"name": target.name, "reason": reason, "reason_sentence": _known.sentence(reason)}
     return _known.sentence(WORDINGS["refined"].choose(rng, held_out=held_out).format(**fields))
