@@ -83,7 +83,7 @@ def about_unknown(columns: Sequence[str]) -> str | None:
     unknown = [column for column in columns if meaning(column) is None]
     if not unknown:
         return None
-    hints = [(name, difflib.get_close_matches(name.lower(), _MEANING_OF, n=1, cutoff=0.75)) for name in unknown]
+    hints = [(name, difflib.get_close_matches(name.lower(), _MEANING_OF, n=1, cutoff=0.65)) for name in unknown]
     told = ", ".join(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else "") for name, near in hints)
     return f"not read, because these names of columns are not known: {told}"
 
@@ -218,7 +218,7 @@ def _text(value: Any) -> str:
 def _name(value: Any) -> str:
     text = _text(value)
     if not text.isprintable():
-        raise MessageError(f"is {ascii(text[:80])}; expected no line break and no control character in it")
+        raise MessageError(f"is {text[:80]!a}; expected no line break and no control character in it")
     return text
 
 
@@ -268,4 +268,3 @@ def _truth(value: Any) -> bool | None:
     if word not in _TRUTH:
         raise MessageError(f"is {value!r}; expected yes or no")
     return _TRUTH[word]
-

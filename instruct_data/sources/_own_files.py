@@ -1,8 +1,8 @@
 """Finds the recordings that a table of the user's own names, inside his folder and nowhere else.
 
-In: a folder and a name as somebody wrote it: with a path or without, with "\\" or "/". Out: the path from the folder on
-and how long the recording is, or an error that says what is wrong with it and what to do. Opens a recording for its
-headers only (mp3 and raw aac: for its packets, undecoded). Knows no tables.
+In: a folder and a name as somebody wrote it, with a path or without, with backslashes or not. Out: the path from the
+folder on and how long the recording is, or an error that says what is wrong with it and what to do. Opens a recording
+for its headers only (mp3 and raw aac: for its packets, undecoded). Knows no tables.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class OwnRecordings:
             size = (self._folder / path).stat().st_size
             if size > self._largest_bytes:
                 raise AudioError(
-                    f"{path} has {size:,} bytes, more than the {self._largest_bytes:,} that a recording may have; cut it "
-                    "into pieces, or raise largest_bytes"
+                    f"{path} has {size:,} bytes, more than the {self._largest_bytes:,} that a recording may have; cut "
+                    "it into pieces, or raise largest_bytes"
                 )
             self._seconds[path] = audio.probe(self._folder / path).seconds
         return Heard(path=path, seconds=self._seconds[path])
@@ -96,7 +96,7 @@ class OwnRecordings:
             return self._found(places[0], given)
         if places:
             raise MessageError(f"{given!r} may be {' or '.join(places[:3])}; give the path from the folder on")
-        near = difflib.get_close_matches(PurePosixPath(wanted).name, list(self._by_name)[:5000], n=1)
+        near = difflib.get_close_matches(PurePosixPath(wanted).name, list(self._by_name)[:5000], n=1, cutoff=0.8)
         hint = f"did you mean {self._by_name[near[0]][0]!r}?" if near else "put it into the folder, or mend its name"
         raise MessageError(f"the recording {given!r} is missing; {hint}")
 
@@ -112,7 +112,7 @@ def _checked(name: str) -> str:
     if not name.strip():
         raise MessageError("the name of the recording is empty; give its path in the folder")
     if _CONTROL.search(name.strip()):
-        raise MessageError(f"{ascii(name[:80])} holds a line break or another control character; rename the recording")
+        raise MessageError(f"{name[:80]!a} holds a line break or another control character; rename the recording")
     name = name.strip()
     if _ADDRESS.match(name):
         raise MessageError(f"{name[:80]!r} is an address; fetch the recording and give its path in the folder")
@@ -125,7 +125,7 @@ def _checked(name: str) -> str:
 
 
 def _spellings(name: str) -> list[str]:
-    """A name as it stands, with "/" for Windows's "\\", and with accents as either kind of system writes them."""
+    """A name as it stands, with slashes for backslashes, and with accents as either kind of system writes them."""
     slashed = name.replace("\\", "/")
     forms = [unicodedata.normalize(form, slashed) for form in ("NFC", "NFD")]
     return list(dict.fromkeys([name, slashed, *forms]))

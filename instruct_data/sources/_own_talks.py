@@ -56,7 +56,9 @@ def _record(row: _sheets.Row, name: str, recordings: OwnRecordings, *, licence: 
     if "messages" not in plain:
         raise MessageError("the key 'messages' is missing; a line is {\"messages\": [...]}")
     heard: list[str] = []
-    spoken = tuple(_placed(one, recordings, heard) for one in messages.parse(plain["messages"], tools=plain.get("tools")))
+    spoken = tuple(
+        _placed(one, recordings, heard) for one in messages.parse(plain["messages"], tools=plain.get("tools"))
+    )
     if spoken[-1].role != "assistant":
         raise MessageError(f"the last message is the {spoken[-1].role}'s; expected the assistant's, which is learnt")
     allowed = _text(plain, "licence") or _text(plain, "license") or licence

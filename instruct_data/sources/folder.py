@@ -5,8 +5,8 @@ In: a folder, read as the first of these that it holds, as `mllm train` reads it
 2. `metadata.csv` or `metadata.jsonl`, or else the one table (*.csv, *.tsv, *.jsonl, of any name) with a column for the
    recording: `file_name` and any of the columns of `_own_columns.MEANINGS`;
 3. recordings with a text file of the same name beside them, `song.mp3` and `song.txt`, sub-folders included.
-Out: records of what you wrote, as it stands, and records about the facts in the table; for a row that cannot be used, an
-error with its number and what to do. Tables may be separated by comma, semicolon, tab or "|" and be in any encoding.
+Out: records of what you wrote, as it stands, and records about the facts in the table; for a row that cannot be used,
+an error with its number and what to do. Tables may be separated by comma, semicolon, tab or "|" and be in any encoding.
 
 A licence is needed for everything: a column, a key of the line, or one for all. Nothing outside the folder is opened.
 A file may have several rows; facts about it stand in the first. Rows stream; tracks are held once, to be asked about.
@@ -90,7 +90,9 @@ def records(
             yield said
             continue
         for number, caption in enumerate(said.track.captions or (), start=1):
-            yield _written.caption(said.track, caption, said.name if number == 1 else f"{said.name}:{number}", seed=seed)
+            yield _written.caption(
+                said.track, caption, said.name if number == 1 else f"{said.name}:{number}", seed=seed
+            )
         if said.question:
             yield _written.questions(said.track, [said.question], f"{said.name}:question")
         if per_track and not said.known:
@@ -143,7 +145,9 @@ def _tables(folder: Path, options: _Options) -> tuple[list[_sheets.Table], _shee
     naming = [table for table in tables if any(_own_columns.meaning(name) == "file" for name in table.columns)]
     if len(naming) > 1:
         names = ", ".join(table.path.name for table in naming)
-        raise ConfigError(f"{folder} has several tables ({names}); say which is meant, such as table: {names.split(',')[0]}")
+        raise ConfigError(
+            f"{folder} has several tables ({names}); say which is meant, such as table: {names.split(',')[0]}"
+        )
     if not naming and len(tables) == 1:
         return [], _named(tables[0])
     return [], naming[0] if naming else None
@@ -212,11 +216,13 @@ def _said_of(
     heard = recordings.named(entry.file)
     if (entry.start or 0) >= heard.seconds or (entry.end or 0) > heard.seconds + _ROUNDED:
         raise MessageError(
-            f"{heard.path} has {heard.seconds:.2f} s, the row asks for {entry.start or 0:g} to {entry.end or 0:g} s; mend "
-            "start and end"
+            f"{heard.path} has {heard.seconds:.2f} s, the row asks for {entry.start or 0:g} to {entry.end or 0:g} s; "
+            "mend start and end"
         )
     whole = entry.start is None and entry.end is None
-    stretch = heard.path if whole else f"{heard.path}#{entry.start or 0:g}-{'' if entry.end is None else f'{entry.end:g}'}"
+    stretch = (
+        heard.path if whole else f"{heard.path}#{entry.start or 0:g}-{'' if entry.end is None else f'{entry.end:g}'}"
+    )
     if seen.again(stretch, (entry.captions, entry.question)):
         raise MessageError(f"{stretch} stood in an earlier row with the same texts; remove one of them")
     known = _first_time(entry, row, stretch, seen)
@@ -245,7 +251,9 @@ def _first_time(entry: _own_columns.Entry, row: _sheets.Row, stretch: str, seen:
     """Whether the recording is known from an earlier row, which this one may not contradict."""
     if entry.id is not None and seen.ids.setdefault(entry.id, stretch) != stretch:
         raise MessageError(f"the id {entry.id!r} is that of {seen.ids[entry.id]} too; give each recording its own")
-    facts = hash((entry.id, entry.split, entry.family, *sorted((name, str(value)) for name, value in entry.facts.items())))
+    facts = hash(
+        (entry.id, entry.split, entry.family, *sorted((name, str(value)) for name, value in entry.facts.items()))
+    )
     if stretch not in seen.first:
         seen.first[stretch] = (row.place, facts)
         return False
@@ -259,11 +267,13 @@ def _first_time(entry: _own_columns.Entry, row: _sheets.Row, stretch: str, seen:
 
 def _texts(folder: Path, recordings: OwnRecordings, options: _Options) -> Iterator[_Said | MllmError]:
     texts = {path.with_suffix(""): path for path in sorted(folder.rglob("*")) if path.suffix.lower() == ".txt"}
-    pairs = [(path, texts[path.with_suffix("")]) for path in _own_files.audio_files(folder) if path.with_suffix("") in texts]
+    pairs = [
+        (path, texts[path.with_suffix("")]) for path in _own_files.audio_files(folder) if path.with_suffix("") in texts
+    ]
     if not pairs:
         raise ConfigError(
-            f"the folder {folder} says nothing of its recordings: there is no metadata.csv, no other table, no JSONL file "
-            f"and no text beside a recording; {ABOUT.where}"
+            f"the folder {folder} says nothing of its recordings: there is no metadata.csv, no other table, no JSONL "
+            f"file and no text beside a recording; {ABOUT.where}"
         )
     if options.licence is None:
         raise ConfigError(_about_licence("nobody"))

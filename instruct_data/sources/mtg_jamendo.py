@@ -79,8 +79,8 @@ def _track(identity: str, path: str, seconds: float, tags: list[str], split: str
         source="mtg_jamendo",
         licence=ABOUT.licence,
         split=split,
-        # Two tracks of an artist are akin, but Song Describer and others know tracks only: one name for all of them lets
-        # a track be found on both sides of a split.
+        # Two tracks of an artist are akin, but Song Describer and others know tracks only: one name for all of them
+        # lets a track be found on both sides of a split.
         family=f"jamendo/{number}",
         **_vocabulary.sorted_tags(words, genres=[_vocabulary.genre(one) for one in genres]).fields(),
     )
