@@ -1,7 +1,7 @@
 """The players of a piece: who plays which instrument in which sections, and the finished composition.
 
-In: a plan, and from a style which players it wants and what they play. Out: a `Composition`. Knows nothing of what makes
-a style.
+In: a plan, and from a style which players it wants and what they play. Out: a `Composition`. Knows nothing of what
+makes a style.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mllm.instruct_data import instruments
 from mllm.instruct_data.composition import Composition, Line
 from mllm.instruct_data.patterns import KICK, Row
+from mllm.instruct_data.scores import Chord
 from mllm.instruct_data.styles import _drums, _figures, _melody
 from mllm.instruct_data.styles._chance import happens, one_of, pick
 from mllm.instruct_data.styles._melody import Character
@@ -150,7 +151,7 @@ class Band:
             ),
         )
 
-    def finish(self, *, drum_pattern: str | None, more: Sequence[Line] = ()) -> Composition:
+    def finish(self, *, drum_pattern: str | None) -> Composition:
         """The composition of what was played; players who have nothing to play are left out."""
         plan = self.plan
         lines = [self._line(player) for player in self._players if player.rows]
@@ -165,9 +166,9 @@ class Band:
             end=plan.end,
             keys=plan.keys,
             tempos=plan.tempos,
-            chords=tuple(chord for passage in plan.passages for chord in passage.chords),
+            chords=heard([chord for passage in plan.passages for chord in passage.chords], lines),
             sections=plan.sections,
-            lines=(*lines, *more),
+            lines=tuple(lines),
             swing=plan.swing,
             dynamics=plan.dynamics,
             drum_pattern=drum_pattern if drums else None,
@@ -240,6 +241,27 @@ def without_clashes(rows: NDArray[np.float64], end: float) -> NDArray[np.float64
     rows[:, 1] = stops - rows[:, 0]
     rows = rows[rows[:, 1] > 1e-3]
     return rows[np.argsort(rows[:, 0], kind="stable")]
+
+
+def heard(chords: Sequence[Chord], lines: Sequence[Line]) -> tuple[Chord, ...]:
+    """The chords whose root and second tone, which tells the quality, sound while they last."""
+    if not chords:
+        return ()
+    onsets = np.array([chord.onset for chord in chords])
+    sounding = np.zeros((len(chords), 12), dtype=bool)
+    for line in lines:
+        if line.role != "drums":
+            classes = line.rows[:, 2].astype(int) % 12
+            first = np.searchsorted(onsets, line.rows[:, 0] + _NEARLY, side="right") - 1
+            last = np.searchsorted(onsets, line.rows[:, 0] + line.rows[:, 1] - 0.2, side="right") - 1
+            sounding[np.maximum(first, 0), classes] = True
+            for row in np.flatnonzero(last > first):
+                sounding[first[row] : last[row] + 1, classes[row]] = True
+    return tuple(
+        chord
+        for chord, tones in zip(chords, sounding, strict=True)
+        if all(tones[pitch_class] for pitch_class in chord.pitch_classes()[:2])
+    )
 
 
 def _octaves(rows: list[Row], octave: int) -> list[Row]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mllm.instruct_data.scores import QUALITIES
-from mllm.instruct_data.styles._chance import happens, one_of, pick
+from mllm.instruct_data.styles._chance import one_of, pick
 
 SCALES: dict[str, tuple[int, ...]] = {
     "major": (0, 2, 4, 5, 7, 9, 11),
@@ -133,6 +133,9 @@ _LOOPS: dict[str, tuple[tuple[int, ...], ...]] = {
     "mixolydian": ((0, 10, 5, 0), (0, 0, 10, 5), (0, 10, 0, 5), (0, 5, 10, 0), (0, 10, 0, 10), (0, 7, 10, 0)),
 }
 
+_TELLING: dict[str, tuple[int, ...]] = {"minor": (7,), "dorian": (5, 2), "mixolydian": (10, 7)}
+"""Chords with a note that tells a mode from its relatives; every section has one of them."""
+
 _BLUES: dict[str, tuple[tuple[int, ...], ...]] = {
     "major": ((0, 0, 0, 0, 5, 5, 0, 0, 7, 5, 0, 7), (0, 5, 0, 0, 5, 5, 0, 0, 7, 5, 0, 0)),
     "minor": ((0, 0, 0, 0, 5, 5, 0, 0, 8, 7, 0, 7), (0, 5, 0, 0, 5, 5, 0, 0, 2, 7, 0, 0)),
@@ -196,6 +199,9 @@ def progression(
         degrees[-1] = [0]
         if bars > 1 and kind != "phrases":
             degrees[-2] = [one_of(rng, _CADENCES[mode]["full"])[-2]]
+    telling = _TELLING.get(mode, ())
+    if telling and bars > 1 and not any(degree in telling for bar in degrees for degree in bar):
+        degrees[-2 if bars < 4 else bars // 2 - 1] = [telling[0]]
     return _coloured(colouring, manner, mode, degrees)
 
 
@@ -226,7 +232,7 @@ def _path(rng: np.random.Generator, mode: str, count: int, ending: Sequence[int]
         weights = dict(moves[path[-1]])
         if len(path) == body - 1:
             weights = {to: w * moves[to].get(ending[0], 0.02) for to, w in weights.items() if to != ending[0]}
-        path.append(pick(rng, weights))
+        path.append(pick(rng, weights) if weights else path[-1])
     return path + list(ending)
 
 
@@ -274,7 +280,7 @@ def _quality(rng: np.random.Generator, manner: Manner, mode: str, degree: int) -
         return seventh
     if manner.colour == "dominant" and degree == 7 and mode in ("major", "minor") and draw < 0.6:
         return seventh
-    if other < manner.suspended and degree != 0:
+    if other < manner.suspended and degree != 0 and degree not in _TELLING.get(mode, ()):
         for suspended in ("sus4", "sus2"):
             if all((degree + step) % 12 in SCALES[mode] for step in QUALITIES[suspended]):
                 return suspended

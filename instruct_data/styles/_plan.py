@@ -22,7 +22,7 @@ from mllm.instruct_data.styles._chance import between, happens, one_of, pick
 from mllm.instruct_data.styles._form import Stretch, form_of
 from mllm.instruct_data.styles._harmony import Manner, Relative, progression
 
-_KEY_CHANGES = 0.17
+_KEY_CHANGES = 0.18
 """Share of pieces that are asked for a change of key; some have no room for one."""
 _SHORTEST_SECONDS = 12.5
 _LARGEST_MISS = 0.08
@@ -187,7 +187,7 @@ def _keys(rng: np.random.Generator, recipe: Recipe, form: Sequence[Stretch]) -> 
     tonic, mode = int(rng.integers(12)), pick(rng, recipe.modes)
     keys = [(tonic, mode)] * len(form)
     manner = one_of(rng, recipe.moves_to)
-    if len(form) < 2 or not happens(rng, _KEY_CHANGES):
+    if len(form) < 2 or min(part.bars for part in form) < 4 or not happens(rng, _KEY_CHANGES):
         return keys
     if manner == "down a fifth" and any(part.name == "trio" for part in form):
         first = next(place for place, part in enumerate(form) if part.name == "trio")

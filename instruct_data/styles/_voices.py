@@ -63,8 +63,6 @@ def _next(chord: Chord, soprano: int, before: Voicing | None) -> Voicing:
     altos = chord_tones(chord, max(_ALTO[0], soprano - 12), min(_ALTO[1], soprano))
     tenors = chord_tones(chord, *_TENOR)
     basses = [pitch for pitch in range(_BASS[0], _BASS[1] + 1) if pitch % 12 == chord.bass]
-    wanted = len(set(chord.pitch_classes()))
-    third = chord.pitch_classes()[1]
     for alto in altos or [soprano - 3]:
         for tenor in tenors:
             if tenor > alto or alto - tenor > 12:
@@ -73,7 +71,7 @@ def _next(chord: Chord, soprano: int, before: Voicing | None) -> Voicing:
                 if bass > tenor:
                     continue
                 voicing = (soprano, alto, tenor, bass)
-                cost = _cost(voicing, before, wanted, third)
+                cost = _cost(voicing, before, chord)
                 if best is None or cost < best[0]:
                     best = (cost, voicing)
     if best is None:
@@ -82,9 +80,10 @@ def _next(chord: Chord, soprano: int, before: Voicing | None) -> Voicing:
     return best[1]
 
 
-def _cost(voicing: Voicing, before: Voicing | None, wanted: int, third: int) -> float:
+def _cost(voicing: Voicing, before: Voicing | None, chord: Chord) -> float:
+    root, third, *others = chord.pitch_classes()
     classes = {pitch % 12 for pitch in voicing}
-    cost = 4.0 * (wanted - len(classes)) + (6.0 if third not in classes else 0.0)
+    cost = 9.0 * len({root, third} - classes) + 4.0 * len(set(others) - classes)
     cost += 3.0 if sum(pitch % 12 == third for pitch in voicing) > 1 else 0.0
     cost += 0.05 * sum(abs(pitch - middle) for pitch, middle in zip(voicing[1:], _MIDDLES, strict=True))
     if before is None:

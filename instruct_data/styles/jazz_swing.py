@@ -64,7 +64,7 @@ def compose(rng: np.random.Generator, *, seconds: float) -> Composition:
     keys = band.hire(
         "harmony",
         {"piano": 3, "electric guitar": 1.4, "organ": 0.7, "mallets": 0.4, "acoustic guitar": 0.3},
-        least=0.25,
+        least=0.2,
         programs=_PROGRAMS,
         fast=True,
     )

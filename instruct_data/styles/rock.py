@@ -43,12 +43,10 @@ def compose(rng: np.random.Generator, *, seconds: float) -> Composition:
     compound = plan.meter == "12/8"
     chug = "x.ox.ox.ox.o" if compound else one_of(rng, _CHUGS)
     loud = band.hire("harmony", {"electric guitar": 1}, programs={"electric guitar": (28, 29, 30)})
-    band.play(
-        loud,
-        lambda passage: _figures.power_chords(
-            passage, chug if passage.energy < 0.7 else chug.replace("-", "o"), length=0.4 if passage.energy < 0.6 else 2
-        ),
-    )
+    if happens(rng, 0.45):
+        band.play(loud, lambda passage: _figures.power_chords(passage, chug, length=0.4 if passage.energy < 0.6 else 2))
+    else:
+        band.play(loud, lambda passage: _figures.chords(passage, chug, centre=54, length=0.6 + passage.energy))
     singer = band.hire(
         "melody",
         {"electric guitar": 3, "saxophone": 1, "synthesizer": 1, "organ": 0.7, "piano": 0.5, "brass": 0.4},
