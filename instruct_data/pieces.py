@@ -23,7 +23,7 @@ from mllm.instruct_data.piece_facts import MINOR_MODES, longest_mode, track_of
 from mllm.instruct_data.playing import Performance, play
 from mllm.instruct_data.render import draw_voice
 from mllm.instruct_data.scores import Tune
-from mllm.instruct_data.synth import SAMPLE_RATE_HZ, FontSynthesizer, Room, Voice
+from mllm.instruct_data.synth import SAMPLE_RATE_HZ, FontSynthesizer, Room, Voice, backend_in_use
 from mllm.instruct_data.tracks import SPLITS, Track
 
 PIECES_PER_FOLDER = 500
@@ -218,8 +218,8 @@ class PieceMaker:
 
     def _voice(self, rng: np.random.Generator) -> Voice:
         drawn = draw_voice(rng)
-        varied = rng.random() < _VARIED_PART_SHARE and self._settings.backend != "tinysoundfont"
-        return drawn if varied else Voice()
+        can_vary = backend_in_use(self._settings.backend) == "fluidsynth"
+        return drawn if rng.random() < _VARIED_PART_SHARE and can_vary else Voice()
 
     def _synthesizer(self, font: Font) -> FontSynthesizer:
         if font.path not in self._synthesizers:

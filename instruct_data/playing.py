@@ -19,6 +19,8 @@ from mllm.instruct_data.synth import Part
 
 MOST_SHIFT_SECONDS = 0.02
 """No onset is further than this from where it is written."""
+MOST_DRUM_SHIFT_SECONDS = 0.006
+"""No onset of drums is: they are where listeners hear the beat."""
 _MOST_PUSH_SECONDS = 0.008
 _MOST_LOOSENESS_SECONDS = 0.006
 _MACHINE_SHARE = 0.25
@@ -133,7 +135,8 @@ def _part(line: Line, composition: Composition, clock: Clock, looseness: float, 
     start = clock.seconds(swung(written, swing))
     stop = clock.seconds(swung(written + line.rows[:, 1], swing))
     stop = start + _sounding(stop - start, "normal" if line.role == "drums" else line.articulation, rng)
-    shift = _shifts(written, looseness, rng)
+    bound = MOST_DRUM_SHIFT_SECONDS if line.role == "drums" else MOST_SHIFT_SECONDS
+    shift = _shifts(written, looseness, bound, rng)
     longest = instruments.longest_sound_seconds(line.instrument)
     notes = np.column_stack(
         [start + shift, np.minimum(stop, start + longest) + shift, line.rows[:, 2], _velocities(line, composition, rng)]
@@ -157,13 +160,15 @@ def _sounding(seconds: NDArray[np.float64], articulation: str, rng: np.random.Ge
     return np.asarray(np.maximum(held, _SHORTEST_NOTE_SECONDS), dtype=np.float64)
 
 
-def _shifts(written: NDArray[np.float64], looseness: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Seconds by which notes come late; those written together stay closer to each other than to the beat."""
+def _shifts(
+    written: NDArray[np.float64], looseness: float, bound: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Seconds by which notes come late, within the bound; those written together stay closer to each other."""
     push = rng.uniform(-_MOST_PUSH_SECONDS, _MOST_PUSH_SECONDS)
     moments, which = np.unique(written, return_inverse=True)
     together = rng.normal(0.0, _MOST_LOOSENESS_SECONDS, len(moments))[which]
     alone = rng.normal(0.0, _MOST_LOOSENESS_SECONDS / 4, len(written))
-    return np.asarray(np.clip(looseness * (push + together + alone), -MOST_SHIFT_SECONDS, MOST_SHIFT_SECONDS))
+    return np.asarray(np.clip(looseness * (push + together + alone), -bound, bound), dtype=np.float64)
 
 
 def _velocities(line: Line, composition: Composition, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import importlib
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -343,7 +344,8 @@ class FontSynthesizer:
         self._device.voice(channel, part.voice)
         step = round(0.4 * SAMPLE_RATE_HZ)
         stereo = np.zeros((2, step * len(pitches)), dtype=np.float32)
-        for index, pitch in enumerate(_sample_pitch(part, pitch) for pitch in pitches):
+        shift = 0 if part.is_drums else part.voice.sample_semitones
+        for index, pitch in enumerate(np.clip(np.array(pitches) + shift, 0, 127).tolist()):
             self._device.note_on(channel, pitch, 90 + part.voice.velocity)
             self._device.fill(stereo, index * step, (index + 1) * step)
             self._device.note_off(channel, pitch)
@@ -367,22 +369,27 @@ def _events(part: Part, channel: int) -> list[_Event]:
     return events
 
 
-def _sample_pitch(part: Part, pitch: int) -> int:
-    """The key that is pressed for `pitch`."""
-    return pitch if part.is_drums else int(np.clip(pitch + part.voice.sample_semitones, 0, 127))
+def backend_in_use(backend: str | None) -> str:
+    """The synthesiser that None stands for here: FluidSynth where it is installed; others stand for themselves."""
+    if backend is not None:
+        return backend
+    try:
+        importlib.import_module("fluidsynth")
+    except ImportError:
+        return "tinysoundfont"
+    return "fluidsynth"
 
 
 def _open_device(font: Path, backend: str | None) -> _Device:
     if backend is not None and backend not in BACKENDS:
         raise ConfigError(f"synthesiser {backend!r} is not known; expected one of {', '.join(BACKENDS)}")
-    if backend in (None, "fluidsynth"):
+    if backend_in_use(backend) == "fluidsynth":
         try:
             return _FluidDevice(font)
         except ImportError as error:
-            if backend is not None:
-                raise ConfigError(
-                    f"FluidSynth cannot be used ({error}); install libfluidsynth and `pip install pyfluidsynth`"
-                ) from None
+            raise ConfigError(
+                f"FluidSynth cannot be used ({error}); install libfluidsynth and `pip install pyfluidsynth`"
+            ) from None
     try:
         return _TinyDevice(font)
     except ImportError as error:
