@@ -73,7 +73,7 @@ def test_everything_that_was_known_is_in_the_data_set(built: Finished, music: Pa
     assert len(known) == 40
     one = known["audio/folder/song 7.wav"]
     assert (one.tempo_bpm, one.key, one.licence) == (67.0, "G major", "CC0-1.0")
-    assert one.seconds == pytest.approx(0.6)
+    assert one.seconds == pytest.approx(1.2)
     written = [record for record in records(built) if record.task == "caption" and record.template == "free"]
     assert sorted(record.answer for record in written) == sorted(f"Recording number {number}." for number in range(40))
     asked = Counter(track for record in records(built) for track in record.tracks)
@@ -129,8 +129,8 @@ def test_the_manifest_says_what_is_there(built: Finished, music: Path) -> None:
         counted = manifest["splits"][split]
         assert counted["records"] == len(records(built, split)) == sum(one[split] for one in manifest["tasks"].values())
         assert counted["tracks"] == len(tracks(built, split))
-        assert counted["hours"] == pytest.approx(counted["tracks"] * 0.6 / 3600, abs=1e-4)
-    assert manifest["licences"] == {"CC0-1.0": {"records": len(records(built)), "tracks": 40, "hours": 0.0067}}
+        assert counted["hours"] == pytest.approx(counted["tracks"] * 1.2 / 3600, abs=1e-4)
+    assert manifest["licences"] == {"CC0-1.0": {"records": len(records(built)), "tracks": 40, "hours": 0.0133}}
     assert manifest["sources"]["folder"]["title"] == "A folder of your own"
     assert manifest["made_by"]["pyarrow"]
     files = {path: digest for path, digest in building.contents(built.out).items() if path.endswith(".parquet")}
@@ -158,7 +158,7 @@ def test_pieces_are_rendered_with_their_facts(rendered: Finished) -> None:
 
 
 def test_there_are_at_least_the_hours_that_were_asked_for(fonts: list[str], tmp_path: Path) -> None:
-    settings = {"render": building.render(fonts, pieces=None, hours=0.03, validation=0, test=0)}
+    settings = {"render": building.render(fonts, pieces=None, hours=0.03, seconds=[14, 18], validation=0, test=0)}
     finished = building.make(tmp_path / "set", settings)
     seconds = [track.seconds or 0 for track in tracks(finished)]
     assert 0.03 * 3600 <= sum(seconds) < 0.03 * 3600 + 2 * max(seconds)
