@@ -244,7 +244,7 @@ def without_clashes(rows: NDArray[np.float64], end: float) -> NDArray[np.float64
 
 
 def heard(chords: Sequence[Chord], lines: Sequence[Line]) -> tuple[Chord, ...]:
-    """The chords whose root and second tone, which tells the quality, sound while they last."""
+    """The chords all of whose tones, but for a perfect fifth, sound while they last."""
     if not chords:
         return ()
     onsets = np.array([chord.onset for chord in chords])
@@ -260,7 +260,7 @@ def heard(chords: Sequence[Chord], lines: Sequence[Line]) -> tuple[Chord, ...]:
     return tuple(
         chord
         for chord, tones in zip(chords, sounding, strict=True)
-        if all(tones[pitch_class] for pitch_class in chord.pitch_classes()[:2])
+        if all(tones[pitch_class] for pitch_class in _figures.telling(chord, 0))
     )
 
 
