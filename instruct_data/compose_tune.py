@@ -260,7 +260,7 @@ def _hire_voices(band: Band, voices: Sequence[Mapping[int, list[Row]]], rng: np.
             name = group[min(place * len(group) // len(voices), len(group) - 1)]
             role = "melody" if place == 0 else "bass" if place == len(voices) - 1 else "counter"
             player = band.hire(role, {name: 1.0}, least=0.7 if number else 0.0, articulation="legato")
-            band.play(player, functools.partial(_rows_of, voice))
+            band.play(player, functools.partial(_rows_of, voice), written=True)
 
 
 def _hire_song(band: Band, tune: Tune, voices: Sequence[Mapping[int, list[Row]]], rng: np.random.Generator) -> None:

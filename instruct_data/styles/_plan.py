@@ -24,7 +24,7 @@ from mllm.instruct_data.styles._harmony import Manner, Relative, progression
 
 _KEY_CHANGES = 0.15
 """Share of pieces that are asked for a change of key; some have no room for one."""
-_SHORTEST_SECONDS = 12.5
+_SHORTEST_SECONDS = 13.2
 _LARGEST_MISS = 0.08
 _SPLITS: dict[str, dict[int, tuple[float, ...]]] = {
     "2/4": {2: (1.0, 1.0), 4: (0.5, 0.5, 0.5, 0.5)},
