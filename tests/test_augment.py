@@ -19,7 +19,7 @@ from mllm.instruct_data.tracks import Track
 from tests import answer_truth, random_tracks
 
 KINDS = tuple(answer_truth.CHECKS)
-TRACKS = random_tracks.tracks(160)
+TRACKS = random_tracks.tracks(120)
 WORDINGS = [(kind, intent) for kind in asked.kinds() for intent in asked.phrasings(kind)]
 
 

@@ -103,7 +103,8 @@ def _opening(told: _Told) -> Iterator[str]:
     told.facts.update(chosen)
     told.facts.update({"speed", "style"})
     said = " ".join([in_words.a(noun), *(clauses[name] for name in chosen)])
-    begins = "[This is|Here we have|What we hear is|The recording is]" if not told.begun else "It is"
+    others = "" if noun.endswith("recording") else "|The recording is"
+    begins = "It is" if told.begun else f"[This is|Here we have|What we hear is{others}]"
     yield told.say(f"{begins} {{said}}.", said=said)
     rest = [mood for mood in track.moods or () if mood not in noun]
     if rest:
