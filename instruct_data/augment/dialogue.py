@@ -84,8 +84,8 @@ def _first_suggestion(
 def _wishes(first: CatalogueItem, target: CatalogueItem) -> list[tuple[bool, str]]:
     """What can be asked for: (True, a tag that only the target has) or (False, a tag that only the first one has)."""
     of_first, of_target = _listening.tags(first), _listening.tags(target)
-    more = [(True, tag) for tag in of_target[:_MOST_USED] if tag not in of_first]
-    less = [(False, tag) for tag in of_first[:_MOST_USED] if tag not in of_target]
+    more = [(True, tag) for tag in of_target[:_MOST_USED] if tag not in _listening.given(first)]
+    less = [(False, tag) for tag in of_first[:_MOST_USED] if tag not in _listening.given(target)]
     return [*more, *less] if of_target else []
 
 
