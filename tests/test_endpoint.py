@@ -108,7 +108,7 @@ def lines(log: Path) -> list[dict[str, Any]]:
 
 
 def test_answers_come_in_order_and_are_asked_once(model: Model, tmp_path: Path) -> None:
-    model.behave = lambda text, times: time.sleep(0.05 if text == "a0" else 0.0)  # type: ignore[func-returns-value]
+    model.behave = lambda text, times: time.sleep(0.05 if text == "a0" else 0.0)
     texts = [f"a{number}" for number in range(30)]
     log = tmp_path / "logs" / "log.jsonl"
     assert ask(settings(model), log, *texts, "a3", "a29") == [text.upper() for text in [*texts, "a3", "a29"]]
@@ -146,7 +146,7 @@ def test_it_waits_and_tries_again(model: Model, tmp_path: Path) -> None:
 
 def test_who_never_answers_is_an_error_of_that_chat(model: Model, tmp_path: Path) -> None:
     def odd(text: str, times: int) -> tuple[int, dict[str, str], bytes] | None:
-        answers = {
+        answers: dict[str, tuple[int, dict[str, str], bytes]] = {
             "bad": (400, {}, b'{"error": "too long"}'),
             "never": (200, {}, b'{"choices": []}'),
             "long": (200, {}, completion("cut", "length")),
@@ -167,7 +167,7 @@ def test_who_never_answers_is_an_error_of_that_chat(model: Model, tmp_path: Path
 
 
 def test_a_slow_answer_is_given_up(model: Model, tmp_path: Path) -> None:
-    model.behave = lambda text, times: time.sleep(1.0) if times == 1 else None  # type: ignore[func-returns-value]
+    model.behave = lambda text, times: time.sleep(1.0) if times == 1 else None
     assert ask(settings(model, timeout_seconds=0.3), tmp_path / "log", "x") == ["X"]
     assert "does not answer" in lines(tmp_path / "log")[0]["problem"]
 
@@ -257,7 +257,7 @@ KILLED = """
 
 
 def test_a_killed_run_goes_on_without_asking_again(model: Model, tmp_path: Path) -> None:
-    model.behave = lambda text, times: time.sleep(0.03)  # type: ignore[func-returns-value]
+    model.behave = lambda text, times: time.sleep(0.03)
     log = tmp_path / "log"
     command = [sys.executable, "-c", textwrap.dedent(KILLED), model.base, str(log)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:

@@ -50,7 +50,7 @@ def records(interactions: Interactions, *, seed: int, per_listener: int = 2, spl
 
 def _held_out(
     rng: random.Random, interactions: Interactions, history: Sequence[CatalogueItem], count: int
-) -> Iterator[tuple[list[CatalogueItem], CatalogueItem]]:
+) -> Iterator[tuple[Sequence[CatalogueItem], CatalogueItem]]:
     """What is shown of a history and the item held out: the next one where the order is that of time."""
     places = range(_FEWEST_SHOWN, len(history))
     for place in rng.sample(places, min(count, len(places))):
