@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
+from scipy import fft, signal
 
 from mllm.instruct_data import coding
 
@@ -21,8 +21,8 @@ NOISES = ("white", "pink", "brown", "hiss", "hum", "crackle", "murmur")
 
 _EQUALISER_TAPS = 511
 _BANDS_HZ = (60.0, 120.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
-_BLOCK = 2048
-"""Samples between which slow changes are straight lines."""
+_SWELL, _STEP = 4096, 64
+"""Samples from one swell of a murmur to the next, and from one step on the way to the next."""
 _PINK_NUMERATOR = (0.049922035, -0.095993537, 0.050612699, -0.004408786)
 _PINK_DENOMINATOR = (1.0, -2.494956002, 2.017265875, -0.522189400)
 """A filter of third order whose slope is 3 dB an octave within 0.3 dB (J. O. Smith, "Spectral Audio Signal
@@ -99,7 +99,7 @@ def room(
     time = np.arange(length) / sample_rate_hz
     response = rng.standard_normal(length) * 10 ** (-3 * time / decay_seconds)
     response /= np.sqrt(np.sum(response**2))
-    reverberant = signal.oaconvolve(samples, response.astype(np.float32))[: len(samples)]
+    reverberant = _convolved(samples, response.astype(np.float32), delay=0)
     return np.asarray((1 - wet) * samples + wet * reverberant, dtype=np.float32)
 
 
@@ -110,7 +110,7 @@ def tilt(samples: Samples, sample_rate_hz: int, *, db_per_octave: float) -> Samp
     octaves = np.log2(np.maximum(frequencies, 60.0) / 1000.0)
     gains = 10 ** (np.clip(db_per_octave * octaves, -12, 12) / 20)
     kernel = signal.firwin2(taps, frequencies, gains, fs=sample_rate_hz)
-    return np.asarray(signal.oaconvolve(samples, kernel.astype(np.float32), mode="same"), dtype=np.float32)
+    return _convolved(samples, kernel.astype(np.float32), delay=taps // 2)
 
 
 def cut(samples: Samples, sample_rate_hz: int, kind: str, *, hz: float) -> Samples:
@@ -150,7 +150,7 @@ def equalise(samples: Samples, sample_rate_hz: int, *, bands: Sequence[tuple[flo
     known, gains = zip(*bands, strict=True)
     decibels = np.interp(np.log(np.maximum(frequencies, 1.0)), np.log(known), gains)
     kernel = signal.firwin2(_EQUALISER_TAPS, frequencies, 10 ** (decibels / 20), fs=sample_rate_hz)
-    return np.asarray(signal.oaconvolve(samples, kernel.astype(np.float32), mode="same"), dtype=np.float32)
+    return _convolved(samples, kernel.astype(np.float32), delay=_EQUALISER_TAPS // 2)
 
 
 def clip_hard(samples: Samples, *, over_db: float) -> Samples:
@@ -165,13 +165,31 @@ def add_background(samples: Samples, sample_rate_hz: int, kind: str, *, db: floa
     return np.asarray(samples + noise * np.float32(10 ** (db / 20) / max(power, 1e-9)), dtype=np.float32)
 
 
+def _convolved(samples: Samples, kernel: Samples, *, delay: int) -> Samples:
+    """Samples through a filter whose answers come `delay` samples late, with that taken back.
+
+    By overlap and add in long blocks of single precision: a third of the time that `scipy.signal.oaconvolve` takes for
+    a minute and a long room.
+    """
+    size = max(8192, 1 << (8 * len(kernel) - 1).bit_length())
+    step = size - len(kernel) + 1
+    count = -(-len(samples) // step)
+    padded = np.zeros(count * step, dtype=np.float32)
+    padded[: len(samples)] = samples
+    blocks = fft.irfft(fft.rfft(padded.reshape(count, step), size) * fft.rfft(kernel, size), size)
+    added = np.zeros(count * step + size, dtype=np.float32)
+    for number, block in enumerate(blocks):
+        added[number * step : number * step + size] += block
+    return added[delay : delay + len(samples)]
+
+
 def _noise(kind: str, count: int, sample_rate_hz: int, rng: np.random.Generator) -> Samples:
     if kind == "hum":
-        time = np.arange(count, dtype=np.float32) / np.float32(sample_rate_hz)
         mains = float(rng.choice([50.0, 60.0]))
+        time = np.arange(sample_rate_hz) / sample_rate_hz
         harmonics = enumerate(rng.uniform(0.1, 1.0, 5), start=1)
-        tones = [strength * np.sin(np.float32(2 * np.pi * mains * number) * time) for number, strength in harmonics]
-        return np.asarray(sum(tones), dtype=np.float32)
+        second = sum(strength * np.sin(2 * np.pi * mains * number * time) for number, strength in harmonics)
+        return np.resize(np.asarray(second, dtype=np.float32), count)  # a whole number of periods
     if kind == "crackle":
         clicks = np.zeros(count, dtype=np.float32)
         places = rng.integers(0, max(count, 1), int(count / sample_rate_hz * rng.uniform(3, 25)))
@@ -186,6 +204,8 @@ def _noise(kind: str, count: int, sample_rate_hz: int, rng: np.random.Generator)
         return cut(white, sample_rate_hz, "highpass", hz=2500.0)
     if kind == "murmur":
         speech = cut(cut(white, sample_rate_hz, "lowpass", hz=900.0), sample_rate_hz, "highpass", hz=200.0)
-        swells = rng.uniform(0.2, 1.0, count // _BLOCK + 2)
-        return np.asarray(speech * np.interp(np.arange(count) / _BLOCK, np.arange(len(swells)), swells), np.float32)
+        swells = rng.uniform(0.2, 1.0, count // _SWELL + 2)
+        steps = np.arange(count // _STEP + 1) * (_STEP / _SWELL)
+        levels = np.interp(steps, np.arange(len(swells)), swells).astype(np.float32)
+        return np.asarray(speech * np.repeat(levels, _STEP)[:count], dtype=np.float32)
     return white

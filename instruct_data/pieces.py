@@ -8,6 +8,7 @@ Knows nothing of questions, of other pieces, or of how a data set is laid out bu
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from mllm import registry
 from mllm.errors import ConfigError
 from mllm.instruct_data import coding, effects
+from mllm.instruct_data.compose_tune import compose_tune
 from mllm.instruct_data.composition import Composition
 from mllm.instruct_data.fonts import Font, FontChoice
 from mllm.instruct_data.piece_facts import MINOR_MODES, longest_mode, track_of
@@ -54,7 +56,8 @@ class PieceSettings:
     held_out_fonts: tuple[Font, ...] = ()
     """Sound fonts of the split test, none of `fonts`; together they have all of General MIDI."""
     styles: Mapping[str, float] | None = None
-    """Names of styles, each with how often it is composed relative to the others; None: all that there are, equally."""
+    """Names of styles, each with how often it is composed relative to the others; None: all that there are, as
+    often as each says itself."""
     share_of_tunes: float = 0.25
     """How many of the pieces are made from given tunes, in [0, 1]; 0 where there are none."""
     seconds: tuple[float, float] = (30.0, 90.0)
@@ -138,8 +141,13 @@ class PieceMaker:
         self._choice = FontChoice(settings.fonts_heard)
         self._synthesizers: dict[Path, FontSynthesizer] = {}
         side = _SIDE_OF_SPLIT[settings.split]
-        self._tunes = sorted((tune for tune in tunes if tune.split == side), key=lambda tune: tune.id)
-        self._weights = settings.styles or dict.fromkeys(registry.names("style"), 1.0)
+        self._tunes: dict[str, list[Tune]] = defaultdict(list)
+        for tune in sorted(tunes, key=lambda tune: tune.id):
+            if tune.split == side:
+                self._tunes[tune.source].append(tune)
+        self._weights = settings.styles or {
+            name: float(registry.find("style", name).WEIGHT) for name in registry.names("style")
+        }
 
     def make(self, index: int) -> Piece:
         """The piece number `index` (0 or more)."""
@@ -196,8 +204,11 @@ class PieceMaker:
         return composition
 
     def _from_tune(self, rng: np.random.Generator, seconds: float) -> Composition:
-        tune = self._tunes[int(rng.integers(len(self._tunes)))]
-        raise NotImplementedError(tune, seconds)
+        sources = sorted(self._tunes)
+        # The square root keeps small collections from vanishing.
+        shares = np.array([len(self._tunes[source]) ** 0.5 for source in sources])
+        tunes = self._tunes[sources[int(rng.choice(len(sources), p=shares / shares.sum()))]]
+        return compose_tune(tunes[int(rng.integers(len(tunes)))], rng, seconds=seconds)
 
     def _sound(self, performance: Performance, rng: np.random.Generator) -> NDArray[np.float32]:
         """What all parts play together, dry and at an even volume."""

@@ -11,7 +11,8 @@ from mllm.instruct_data.records import Record, conversation
 
 def rows(**counts: int) -> list[tuple[str, str, str]]:
     """Rows of one group a key: "piano_yes" is a row of group "piano" with label "yes"."""
-    return [(f"{name}-{n}", *name.split("_")) for name, count in counts.items() for n in range(count)]
+    named = [(f"{name}-{n}", name.partition("_")) for name, count in counts.items() for n in range(count)]
+    return [(identity, group, label) for identity, (group, _, label) in named]
 
 
 def test_labels_of_a_group_become_equally_common() -> None:

@@ -88,7 +88,8 @@ def test_free_answers_are_not_scored() -> None:
 
 def test_the_wilson_interval_of_half() -> None:
     low, high = blind.wilson(50, 100)
-    assert (low, high) == (pytest.approx(0.4038, abs=1e-3), pytest.approx(0.5962, abs=1e-3))
+    assert low == pytest.approx(0.4038, abs=1e-3)
+    assert high == pytest.approx(0.5962, abs=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ def balanced() -> list[Record]:
     """Questions about recordings whose facts are very unevenly common."""
     weights = dict.fromkeys(asking.kinds(), 0.0) | dict.fromkeys(LABELLED, 1.0)
     given = random_tracks.tracks(3000)
-    records = list(asking.records_about(given, seed=1, per_track=6, weights=weights))
+    records = list(asking.records_about(given, seed=1, per_track=4, weights=weights))
     dropped = balance.surplus(row for record in records if (row := balance.row(record)) is not None)
     assert len(dropped) < 0.2 * len(records)
     return [record for record in records if record.id not in dropped]
@@ -107,7 +108,7 @@ def test_no_blind_answerer_gains_on_what_is_made(balanced: list[Record]) -> None
     assert {one.task for one in scores} == set(LABELLED)
     for one in scores:
         noise = (one.high - one.low) / 2
-        assert one.count > 300
+        assert one.count > 250
         assert abs(one.score - one.chance) <= 0.02 + noise, one
         assert not one.gains(0.02), one
 

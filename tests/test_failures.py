@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from datasets.arrow_writer import ArrowWriter
 from mllm.errors import CheckpointError, ConfigError, TrainingError
 from mllm.strict_io import write_json, write_tensors
 from mllm.train import failures
+from mllm.train.fitting import Need
+from mllm.train.memory import Sizes
 from mllm.train.run_config import RunConfig, read
 
 TOO_MANY_BYTES = 2**46
@@ -29,9 +32,27 @@ def config(*words: str) -> RunConfig:
     return read(None, ["out=made", "data.train=songs.jsonl", *words])
 
 
-def sentence(fail: Callable[[], object], *words: str) -> str:
-    with pytest.raises(TrainingError) as error, failures.told(config(*words)):
-        fail()
+ONE_BILLION = Sizes(
+    linear=10**9,
+    linear_bytes=2 * 10**9,
+    frozen_bytes=10**8,
+    trained=10**6,
+    item_bytes=2,
+    width=2048,
+    inner=8192,
+    layers=16,
+    vocabulary=32000,
+)
+
+
+def sentence(fail: Callable[[], object], *words: str, need: Need | None = None) -> str:
+    def train() -> None:
+        with failures.told(config(*words)) as situation:
+            situation.need = None if need is None else lambda: need
+            fail()
+
+    with pytest.raises(TrainingError) as error:
+        train()
     return str(error.value)
 
 
@@ -51,19 +72,30 @@ def map_too_much() -> None:
     ids=["torch", "torch-zeros", "python", "numpy", "mmap"],
 )
 def test_an_allocation_that_is_too_large(allocate: Callable[[], object]) -> None:
-    told = sentence(allocate)
-    assert "has not enough memory for this training; these settings take less, the first ones cost least: " in told
-    assert "train.gradient_checkpointing=true model.quantisation=nf4 data.max_tokens=1024" in told
-    assert told.endswith("mllm train --dry-run tells what each takes")
+    told = sentence(allocate, "train.rows_at_once=4", need=Need(sizes=ONE_BILLION, row_tokens=1024, longest=100))
+    assert re.search(
+        r"has not enough memory for this training: it takes about \d+\.\d\d GiB by calculation, and "
+        r"\d+\.\d\d are there; with train\.rows_at_once=\d it takes \d+\.\d\d; "
+        "start the same command with these settings: a run that was begun goes on$",
+        told,
+    )
 
 
-def test_the_advice_is_what_was_not_taken_yet() -> None:
-    told = sentence(lambda: bytearray(2**60), "train.rows_at_once=5", "model.quantisation=nf4")
-    assert "train.rows_at_once=2 train.gradient_checkpointing=true;" in told.replace(" train.deepspeed=", "; ")
-    assert "quantisation" not in told
-    told = sentence(lambda: bytearray(2**60), "data.max_tokens=1", "train.gradient_checkpointing=true")
-    assert "model.quantisation=nf4 data.max_tokens=1" in told
-    assert all(read(None, ["out=a", "data.train=b", word.strip(";")]) for word in told.split() if word.count("=") == 1)
+def test_what_changes_what_is_learnt_needs_a_run_of_its_own() -> None:
+    need = Need(sizes=ONE_BILLION, row_tokens=200, longest=100)
+    told = sentence(lambda: bytearray(2**60), "train.gradient_checkpointing=true", need=need)
+    assert "with model.quantisation=int8 it takes" in told
+    assert told.endswith("that changes what is learnt, so a run that was begun needs another out and work")
+
+
+def test_where_no_setting_is_enough() -> None:
+    need = Need(sizes=ONE_BILLION, row_tokens=100, longest=100)
+    told = sentence(lambda: bytearray(2**60), "train.gradient_checkpointing=true", "model.quantisation=nf4", need=need)
+    assert "no setting takes less: take a smaller backbone, more memory" in told
+
+
+def test_memory_that_is_short_before_the_training_is_told_too() -> None:
+    assert "has not enough memory to prepare this training" in sentence(lambda: bytearray(2**60))
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
+import bitsandbytes
 import pytest
 import torch
 from torch import Tensor
@@ -11,6 +16,8 @@ from torch import Tensor
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.train import memory, packing
 from tests.tiny_conversations import SIZES, hearing, llama, mixed
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +39,12 @@ def batch(model: MusicLLMForConditionalGeneration) -> dict[str, Any]:
 
 
 def test_weights_are_counted_exactly(model: MusicLLMForConditionalGeneration) -> None:
-    parts = memory.estimate(model, tokens=10, checkpointing=False)
+    parts = memory.estimate(memory.sizes(model), row_tokens=10, rows=1, checkpointing=False)
     frozen = [one for one in model.parameters() if not one.requires_grad]
     assert parts["frozen weights"] == stored(frozen) > 0
     backbone = stored(model.language_model.parameters())
     model.language_model.to(torch.bfloat16)
-    halved = memory.estimate(model, tokens=10, checkpointing=False)["frozen weights"]
+    halved = memory.estimate(memory.sizes(model), row_tokens=10, rows=1, checkpointing=False)["frozen weights"]
     model.language_model.float()
     assert halved == parts["frozen weights"] - backbone // 2
 
@@ -51,7 +58,9 @@ def test_trained_weights_and_their_optimiser_are_counted_exactly(model: MusicLLM
     states = [one for state in optimizer.state.values() for name, one in state.items() if name != "step"]
     gradients = [one.grad for one in trained if one.grad is not None]
     assert len(gradients) == len(trained)
-    estimated = memory.estimate(model, tokens=10, checkpointing=False)["trained weights and AdamW"]
+    estimated = memory.estimate(memory.sizes(model), row_tokens=10, rows=1, checkpointing=False)[
+        "trained weights and AdamW"
+    ]
     assert estimated == stored(trained) + stored(gradients) + stored(states) > 0
     optimizer.zero_grad()
 
@@ -77,21 +86,56 @@ def kept(model: MusicLLMForConditionalGeneration, inputs: dict[str, Any]) -> int
 def test_activations_are_about_what_the_layers_keep(model: MusicLLMForConditionalGeneration) -> None:
     """Attention's masks and weights, which no formula of widths knows, are why it is not exact."""
     inputs = batch(model)
-    tokens = inputs["input_ids"].numel()
-    estimated = memory.estimate(model, tokens=tokens, checkpointing=False)["activations"]
-    assert 0.5 < estimated / kept(model, inputs) < 2
+    rows, tokens = inputs["input_ids"].shape
+    found = memory.estimate(memory.sizes(model), row_tokens=tokens, rows=rows, checkpointing=False)["activations"]
+    assert 0.8 < found / kept(model, inputs) < 1.25
 
 
 def test_what_each_part_grows_with(model: MusicLLMForConditionalGeneration) -> None:
-    few, many = (memory.estimate(model, tokens=tokens, checkpointing=False) for tokens in (100, 200))
+    sizes = memory.sizes(model)
+    few, many = (memory.estimate(sizes, row_tokens=100, rows=rows, checkpointing=False) for rows in (1, 2))
     assert many["activations"] == 2 * few["activations"]
     assert few["logits"] == 100 * SIZES["vocab_size"] * memory.LOGIT_BYTES
     assert many["logits"] == 2 * few["logits"]
     assert (many["frozen weights"], many["trained weights and AdamW"]) == tuple(few.values())[:2]
-    saved = memory.estimate(model, tokens=100, checkpointing=True)
+    saved = memory.estimate(sizes, row_tokens=100, rows=1, checkpointing=True)
     layer = few["activations"] // SIZES["num_hidden_layers"]
     assert saved["activations"] == layer + SIZES["num_hidden_layers"] * 100 * SIZES["hidden_size"] * 4
-    assert memory.estimate(model, tokens=10**7, checkpointing=False)["logits"] == 2**25 * memory.LOGIT_BYTES
+    long = memory.estimate(sizes, row_tokens=10**7, rows=1, checkpointing=False)
+    assert long["logits"] == 2**25 * memory.LOGIT_BYTES
+
+
+def test_a_model_on_paper_has_the_sizes_of_the_real_one(model: MusicLLMForConditionalGeneration) -> None:
+    """But for the audio encoder, which a training does without."""
+    encoder = stored(model.audio_encoder.parameters())
+    real = memory.sizes(model)
+    paper = memory.sizes_on_paper(model.config, trained=("audio_adapter", "layer_mix"), dtype=torch.float32)
+    assert paper == dataclasses.replace(real, frozen_bytes=real.frozen_bytes - encoder)
+    half = memory.sizes_on_paper(model.config, trained=("audio_adapter",), dtype=torch.bfloat16)
+    assert (half.linear, half.linear_bytes * 2, half.item_bytes) == (paper.linear, paper.linear_bytes, 2)
+
+
+def test_a_quantised_backbone_is_as_small_as_it_really_is(model: MusicLLMForConditionalGeneration) -> None:
+    weights = [one for one in model.language_model.base_model.modules() if isinstance(one, torch.nn.Linear)]
+    numbers = sum(one.weight.numel() for one in weights)
+    sizes = memory.sizes(model)
+    assert sizes.linear == numbers
+    assert memory.quantised(sizes, "int8").linear_bytes == numbers
+    four_bits = sum(
+        bitsandbytes.functional.quantize_4bit(one.weight.data, quant_type="nf4")[0].numel() for one in weights
+    )
+    assert four_bits < memory.quantised(sizes, "nf4").linear_bytes < 1.1 * four_bits
+
+
+def test_what_is_there_is_bounded_by_the_limit_of_the_process() -> None:
+    code = (
+        "import resource; from mllm.train import memory; free = memory.available_bytes();"
+        "import psutil; size = psutil.Process().memory_info().vms + 2**28;"
+        "resource.setrlimit(resource.RLIMIT_AS, (size, size)); print(free, memory.available_bytes())"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    free, bounded = map(int, said.split())
+    assert 2**28 < bounded < 2**30 < free
 
 
 def test_what_was_measured_is_finite_and_more_than_python_takes() -> None:

@@ -19,7 +19,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from mllm import facts
+from mllm import facts, registry
 from mllm.errors import ConfigError
 from mllm.instruct_data import coding, tracks
 from mllm.instruct_data.composition import TempoFrom
@@ -27,6 +27,7 @@ from mllm.instruct_data.fonts import Font
 from mllm.instruct_data.piece_facts import MINOR_MODES, chord_name, key_name, longest_mode
 from mllm.instruct_data.pieces import Piece, PieceMaker, PieceSettings, write_piece
 from mllm.instruct_data.playing import play
+from mllm.instruct_data.scores import Tune, split_of
 from mllm.instruct_data.synth import SAMPLE_RATE_HZ, FontSynthesizer, Room
 from tests import tiny_compositions
 from tests.tiny_compositions import drum_line, line
@@ -173,6 +174,55 @@ def test_half_of_the_pieces_are_minor_and_all_differ() -> None:
     assert len({composition.lines[0].rows.tobytes() for composition in compositions}) == 30
     other = PieceMaker(settings(seed=4)).compose(0)
     assert other.lines[0].rows.tobytes() != compositions[0].lines[0].rows.tobytes()
+
+
+def made_tune(split: str, number: int) -> Tune:
+    """A melody in C major whose family falls on a side."""
+    family = next(name for name in (f"{number} {i}" for i in range(999)) if split_of(name) == split)
+    pitches = [60, 64, 67, 72, 71, 67, 65, 62, 64, 60, 62, 59, 60, 67, 64, 60] * 3
+    notes = np.array([[i * 0.5, 0.5, pitch, 0] for i, pitch in enumerate(pitches)], dtype=np.float64)
+    return Tune(
+        id=f"made/{split}-{number}",
+        title=f"Made {number}",
+        family=family,
+        source="made",
+        licence="public domain",
+        kind="melody",
+        key="C major",
+        meter="4/4",
+        notes=notes,
+    )
+
+
+@pytest.mark.parametrize(("split", "side"), [("train", "train"), ("validation", "dev"), ("test", "test")])
+def test_tunes_of_a_split_are_those_of_its_side_with_their_title_and_licence(split: str, side: str) -> None:
+    tunes = [made_tune(name, number) for name in ("train", "dev", "test") for number in range(2)]
+    maker = PieceMaker(settings(split=split, share_of_tunes=1.0, **held_out(split)), tunes)
+    compositions = [maker.compose(index) for index in range(10)]
+    assert {one.family for one in compositions} == {tune.family for tune in tunes if tune.split == side}
+    assert {longest_mode(one) for one in compositions} == {"major", "minor"}
+    track = maker.record(compositions[0], 0).track
+    assert (track.family, track.licence) == (compositions[0].family, "public domain")
+    none_of_them = PieceMaker(settings(share_of_tunes=0.0), tunes)
+    assert {none_of_them.compose(index).source for index in range(5)} == {"generated"}
+
+
+def held_out(split: str) -> dict[str, object]:
+    """Fonts for a split: the one that is there has to be on its side."""
+    return {"fonts": (GONE,), "held_out_fonts": (FONT,)} if split == "test" else {}
+
+
+@pytest.mark.parametrize("style", registry.names("style"))
+def test_every_style_can_be_heard(style: str) -> None:
+    piece = PieceMaker(settings(styles={style: 1.0}, effects=False)).make(4)
+    track = piece.track
+    assert np.abs(piece.samples).max() == pytest.approx(0.8, abs=1e-3)
+    assert 7 < float(track.seconds or 0) < 30
+    assert track.activity
+    assert all(0 <= start < stop <= (track.seconds or 0) for spans in track.activity.values() for start, stop in spans)
+    assert max(track.beats or ()) < (track.seconds or 0)
+    assert set(track.downbeats or ()) <= set(track.beats or ())
+    assert (track.sections or ())[-1][1] < (track.seconds or 0)
 
 
 def test_fonts_of_the_other_side_are_never_opened() -> None:

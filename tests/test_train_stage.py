@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -163,6 +164,55 @@ def test_a_run_that_was_ended_goes_on_to_the_bit(
     first, second = trained(whole), trained(ended)
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_that_memory_was_too_small_for_goes_on_with_the_settings_that_are_named(
+    model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows at once are two here, so a step of two rows is one batch; with the advice it becomes two batches."""
+    whole, ended = tmp_path / "whole", tmp_path / "ended"
+    begun = ("train.rows_per_step=null", "train.rows_at_once=2", "data.max_tokens=40", "train.save_every=2")
+    run(model, data, whole, *begun)
+    run_out_of_memory(monkeypatch, after=5)
+    with pytest.raises(TrainingError, match="not enough memory for this training") as error:
+        run(model, data, ended, *begun)
+    monkeypatch.undo()
+    words = re.findall(r"\w+\.\w+=\w+", str(error.value))
+    assert words == ["train.rows_at_once=1"]
+    run(model, data, ended, *begun, *words, "train.gradient_checkpointing=true", "data.workers=1")
+    found, expected = losses(ended), losses(whole)
+    assert found.keys() == expected.keys()
+    assert all(found[step] == pytest.approx(expected[step], abs=1e-4) for step in expected)
+    with pytest.raises(ConfigError, match="is there already"):
+        run(model, data, ended, *begun, *words, "train.rows_per_step=4")
+
+
+def test_another_number_of_rows_in_a_step_is_refused(
+    model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    interrupt(monkeypatch, after=4)
+    with pytest.raises(KeyboardInterrupt):
+        run(model, data, out)
+    monkeypatch.undo()
+    with pytest.raises(ConfigError, match=r"train\.rows_per_step is 4 now and was 2"):
+        run(model, data, out, "train.rows_per_step=4")
+    run(model, data, out, "train.rows_per_step=null", "train.rows_at_once=2")
+    assert sorted(losses(out)) == list(range(1, 9))
+
+
+def run_out_of_memory(monkeypatch: pytest.MonkeyPatch, *, after: int) -> None:
+    """Refuse memory behind a step, as torch does."""
+    from mllm.train.stage_trainer import StageTrainer
+
+    step = StageTrainer.training_step
+
+    def refused(self: StageTrainer, *arguments: object) -> torch.Tensor:
+        if self.state.global_step == after:
+            torch.empty(2**60, dtype=torch.uint8)
+        return step(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(StageTrainer, "training_step", refused)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch_and_the_last_good_checkpoint(

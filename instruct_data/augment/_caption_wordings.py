@@ -46,7 +46,7 @@ REQUESTS: dict[str, Phrasings] = {
             "Make somebody curious about it, truthfully.",
             "Pretend to present this on air.",
             "No lists, no jargon: what have we here?",
-            "Help a deaf friend imagine it.",
+            "Help someone who cannot listen right now imagine it.",
         ),
     ),
     "attributes": Phrasings(

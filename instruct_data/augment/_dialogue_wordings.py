@@ -35,11 +35,10 @@ WORDINGS: dict[str, Phrasings] = {
     ),
     "suggestion": Phrasings(
         train=(
-            "[Try|How about|You could try|I suggest|I would try] {name}: like {like}, it [is tagged|is known as|goes "
-            "by] {tags}.",
+            "[Try|How about|You could try|I suggest|I would try] {name}: like {like}, it [is tagged|goes by] {tags}.",
             "{name} [may|might|could] be for you: it shares {tags} with {like}.",
             "[My suggestion is|I would go for|Then listen to] {name}. [It has|They have] {tags} in common with {like}.",
-            "{name}, [because|since] {like} [and it|and this one] both [go by|are tagged] {tags}.",
+            "{name}, [because|since] {like} and [it|this one] [both go by|are both tagged] {tags}.",
         ),
         held_out=(
             "Give {name} a chance; it meets {like} in {tags}.",
@@ -68,7 +67,7 @@ WORDINGS: dict[str, Phrasings] = {
             "What if I asked for {wish} in its place?",
             "You are getting warm; now {wish}.",
             "Swap it for {wish}, would you?",
-            "My ears are after {wish}, to be exact.",
+            "To be exact, {wish} would be right.",
             "I will pass. Next idea: {wish}.",
             "Make that {wish} and we have a deal.",
         ),

@@ -62,7 +62,7 @@ WORDINGS: dict[str, Phrasings] = {
             "[Someone|A listener] [likes|listens to|plays] {history}. [Which of these|Which one of these] [would "
             "they like|do "
             "they also play|suits them|fits best]? {options}",
-            "[Given|Going by] {history}: [which of these|which one] [comes next to them|belongs to the same "
+            "[Given|Going by] {history}: [which of these|which one] [belongs to the same "
             "history|would you "
             "recommend]? {options}",
             "[Choose|Pick|Select] [the one|what|the item] that [goes with|suits a listener of|fits] {history}. "
@@ -105,7 +105,9 @@ WORDINGS: dict[str, Phrasings] = {
             "[Compare|Contrast|Set side by side] {first} and {second}.",
             "What do {first} and {second} have in common, and [what sets them apart|in what do they differ]?",
             "[How|In what way] do {first} and {second} [resemble each other and differ|compare]?",
-            "[How near is|How close is] {first} to {second}?",
+            "[How near is|How close is|How similar is] {first} to {second}?",
+            "[Which|What] tags do {first} and {second} [share|have in common], and which [not|are their own]?",
+            "What is [alike|the same] and what is different [in|about] {first} and {second}?",
             "[Name|List|Tell me] the [similarities and differences|common ground and the differences] of {first} and "
             "{second}.",
         ),

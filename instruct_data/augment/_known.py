@@ -110,6 +110,9 @@ def one_that_differs(
 
 def another(draw: Draw, track: Track) -> Track | None:
     """Any other track, or None where there is none."""
+    found = draw.rng.choice(draw.others) if draw.others else None
+    if found is None or found.id != track.id:
+        return found
     others = [one for one in draw.others if one.id != track.id]
     return draw.rng.choice(others) if others else None
 

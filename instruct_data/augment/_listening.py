@@ -38,6 +38,11 @@ def tags(item: CatalogueItem) -> tuple[str, ...]:
     return _described(item.name, item.tags)
 
 
+def given(item: CatalogueItem) -> frozenset[str]:
+    """All tags of an item, in lower case, those that describe it and the others."""
+    return frozenset(_tags.plain(tag) for tag in item.tags)
+
+
 @functools.lru_cache(maxsize=1 << 16)
 def _described(name: str, given: tuple[str, ...]) -> tuple[str, ...]:
     return _tags.descriptive(given, name=name)

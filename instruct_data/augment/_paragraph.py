@@ -103,7 +103,8 @@ def _opening(told: _Told) -> Iterator[str]:
     told.facts.update(chosen)
     told.facts.update({"speed", "style"})
     said = " ".join([in_words.a(noun), *(clauses[name] for name in chosen)])
-    begins = "[This is|Here we have|What we hear is|The recording is]" if not told.begun else "It is"
+    others = "" if noun.endswith("recording") else "|The recording is"
+    begins = "It is" if told.begun else f"[This is|Here we have|What we hear is{others}]"
     yield told.say(f"{begins} {{said}}.", said=said)
     rest = [mood for mood in track.moods or () if mood not in noun]
     if rest:
@@ -115,15 +116,13 @@ def _players(told: _Told) -> Iterator[str]:
     track = told.track
     if not track.playing:
         return
-    if len(track.playing) == 1:
-        alone = "[It is played by {name} alone|The only instrument is {name}]."
-        known = track_facts.line_up(track) is not None
-        yield told.say(alone if known else "[We hear|One hears] {name}.", name=in_words.named(track.playing))
+    names = in_words.named(track.playing)
+    if track_facts.line_up(track) is None and track.activity is None:
+        yield told.say("[We hear|One hears|There is the sound of|It features] {names}.", names=names)
+    elif len(track.playing) == 1:
+        yield told.say("[It is played by {names} alone|The only instrument is {names}].", names=names)
     elif track.activity is None:
-        yield told.say(
-            "[It is played by|The instruments are|We hear|One hears|The line-up is] {names}.",
-            names=in_words.named(track.playing),
-        )
+        yield told.say("[It is played by|The instruments are|We hear|The line-up is] {names}.", names=names)
     else:
         yield from _entrances(told)
     if track.vocals and told.first_time("vocals"):

@@ -66,8 +66,13 @@ _FEATURES = _words(
 
 def descriptive(tags: Iterable[str], *, name: str = "") -> tuple[str, ...]:
     """The tags that describe music, in lower case, each once: no opinions, no names of what they were given to."""
-    lowered = dict.fromkeys(" ".join(tag.lower().replace("_", " ").split()) for tag in tags)
+    lowered = dict.fromkeys(plain(tag) for tag in tags)
     return tuple(tag for tag in lowered if _describes(tag, name.lower()))
+
+
+def plain(tag: str) -> str:
+    """A tag in lower case, its words with one space between them."""
+    return " ".join(tag.lower().replace("_", " ").split())
 
 
 def _describes(tag: str, name: str) -> bool:

@@ -54,7 +54,8 @@ def short(track: Track, draw: Draw) -> str | None:
     subject = _paragraph.subject(track, rng)
     played = None
     if track.playing and len(track.playing) <= _MOST_NAMED:
-        played = say(rng, "[played by|with|performed by|for]")
+        complete = track_facts.line_up(track) is not None
+        played = say(rng, "[played by|with|performed by|for]") if complete else "with"
         played = f"{played[0].lower()}{played[1:]} {in_words.named(track.playing)}"
     if subject == "piece" and not clauses and played is None:
         return None

@@ -50,7 +50,7 @@ def records(interactions: Interactions, *, seed: int, per_listener: int = 2, spl
 
 def _held_out(
     rng: random.Random, interactions: Interactions, history: Sequence[CatalogueItem], count: int
-) -> Iterator[tuple[list[CatalogueItem], CatalogueItem]]:
+) -> Iterator[tuple[Sequence[CatalogueItem], CatalogueItem]]:
     """What is shown of a history and the item held out: the next one where the order is that of time."""
     places = range(_FEWEST_SHOWN, len(history))
     for place in rng.sample(places, min(count, len(places))):
@@ -84,8 +84,8 @@ def _first_suggestion(
 def _wishes(first: CatalogueItem, target: CatalogueItem) -> list[tuple[bool, str]]:
     """What can be asked for: (True, a tag that only the target has) or (False, a tag that only the first one has)."""
     of_first, of_target = _listening.tags(first), _listening.tags(target)
-    more = [(True, tag) for tag in of_target[:_MOST_USED] if tag not in of_first]
-    less = [(False, tag) for tag in of_first[:_MOST_USED] if tag not in of_target]
+    more = [(True, tag) for tag in of_target[:_MOST_USED] if tag not in _listening.given(first)]
+    less = [(False, tag) for tag in of_first[:_MOST_USED] if tag not in _listening.given(target)]
     return [*more, *less] if of_target else []
 
 

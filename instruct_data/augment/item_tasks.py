@@ -28,6 +28,10 @@ _FEWEST_TAGS = 2
 _MOST_TAGS = 5
 _COMMONEST = 12
 """How many of an item's tags, the most used first, are compared."""
+_LOOKED_AT = 20
+"""Items among which one to compare with is chosen."""
+_ALIKE = 0.7
+"""Share of comparisons with an item that has a tag in common, where one was found."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,9 +77,10 @@ def records(interactions: Interactions, *, seed: int, per_listener: int = 2, spl
     for item in described:
         rng = random.Random(f"{seed}/{split}/item/{item.id}")
         yield writer.description(rng, item)
-        other = rng.choice(described)
-        if other.id != item.id:
-            yield writer.comparison(rng, item, other)
+        others = [one for one in rng.sample(described, min(_LOOKED_AT, len(described))) if one.id != item.id]
+        if others:
+            alike = [one for one in others if _listening.shared(item, one)]
+            yield writer.comparison(rng, item, rng.choice(alike if alike and rng.random() < _ALIKE else others))
 
 
 def _cases(interactions: Interactions, listener: str, seed: int, count: int) -> Iterator[_Case]:
@@ -130,17 +135,18 @@ class _Writer:
 
     def explanation(self, rng: random.Random, case: _Case) -> Record | None:
         """Why the held-out item fits: tags that it shares with what was shown."""
-        reasons = []
-        for item in case.shown:
-            if tags := _listening.shared(case.target, item)[:2]:
-                reasons.append(f"{_tags.quoted(tags)} with {item.name}")
+        reasons = [
+            f"{_tags.quoted(tags)} with {item.name}"
+            for item in case.shown
+            if (tags := _listening.shared(case.target, item)[:2])
+        ]
         if not reasons:
             return None
         history, ids = _listening.spoken(rng, case.shown)
         question = self._question(rng, "explanation", history=history, name=case.target.name)
         picked = rng.sample(reasons, min(2, len(reasons)))
         pattern = rng.choice(("{name} shares {x}.", "It shares {x}.", "Because it shares {x}."))
-        answer = pattern.format(name=case.target.name, x=" and ".join(picked))
+        answer = pattern.format(name=case.target.name, x=", and ".join(picked))
         return self._of_listener(case, "explanation", question, ids, _known.sentence(answer))
 
     def description(self, rng: random.Random, item: CatalogueItem) -> Record:
@@ -157,12 +163,15 @@ class _Writer:
         second_name, second_ids = _listening.spoken(rng, [second])
         question = self._question(rng, "comparison", first=first_name, second=second_name)
         both = _listening.shared(first, second)[:_MOST_TAGS]
-        sentences = [f"Both are tagged {_tags.quoted(both)}." if both else "They share no tag."]
+        sentences = [f"Both are tagged {_tags.quoted(both)}."] if both else []
+        if not _listening.given(first) & _listening.given(second):
+            sentences = ["They share no tag."]
         for which, item, other in (("first", first, second), ("second", second, first)):
-            others = set(_listening.tags(other))
+            others = _listening.given(other)
             if own := [tag for tag in _listening.tags(item)[:_COMMONEST] if tag not in others][:2]:
                 sentences.append(f"Only the {which} is tagged {_tags.quoted(own)}.")
-        return self._of_items("comparison", question, [*first_ids, *second_ids], " ".join(sentences), first, second)
+        answer = " ".join(sentences) or "Their tags are the same."
+        return self._of_items("comparison", question, [*first_ids, *second_ids], answer, first, second)
 
     def _question(self, rng: random.Random, task: str, **fields: str) -> str:
         pattern = WORDINGS[task].choose(rng, held_out=self._split == "test")

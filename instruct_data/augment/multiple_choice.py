@@ -12,6 +12,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from mllm.facts import INSTRUMENTS
 from mllm.instruct_data import in_words, question_patterns, track_facts
 from mllm.instruct_data.asked import ask, phrasings, pick, weighted_order
 from mllm.instruct_data.augment import counting
@@ -150,16 +151,17 @@ def _mood(track: Track, draw: Draw) -> _Asked | None:
 
 
 def _enters(track: Track, draw: Draw) -> _Asked | None:
-    """When an instrument enters, with the times at which it enters elsewhere."""
-    name = pick(draw.rng, [one for one in track.activity or () if track_facts.enters(track, one)])
-    if name is None:
+    """When an instrument enters, with the times at which it enters elsewhere; it enters late in all the recordings."""
+    company = _company(track, draw, lambda one: bool(one.activity), len(LETTERS))
+    name = pick(
+        draw.rng, [name for name in INSTRUMENTS if company and all(track_facts.enters(one, name) for one in company)]
+    )
+    if name is None or company is None:
         return None
-    company = _company(track, draw, lambda one: bool(track_facts.enters(one, name)), len(LETTERS))
-    times = sorted(track_facts.enters(one, name) or 0.0 for one in company or ())
-    near = any(after - before < track_facts.APART_SECONDS for before, after in itertools.pairwise(times))
-    if company is None or near:
+    times = [track_facts.enters(one, name) or 0.0 for one in company]
+    if any(after - before < track_facts.APART_SECONDS for before, after in itertools.pairwise(sorted(times))):
         return None
-    options = tuple(in_words.whole_stamp(track_facts.enters(one, name) or 0.0) for one in company)
+    options = tuple(map(in_words.whole_stamp, times))
     return _Asked(wordings=phrasings("when")["enters"], options=options, fields={"name": name})
 
 

@@ -190,8 +190,8 @@ def _which(track: Track, draw: Draw) -> Iterator[Exchange]:
 
     Each option is what one of as many tracks lacks and the others have; any of them could be the one asked about.
     """
-    others = [one for one in draw.others if one.id != track.id]
-    draw.rng.shuffle(others)
+    drawn = draw.rng.sample(draw.others, min(_MOST_OPTIONS - 1, len(draw.others)))
+    others = [one for one in drawn if one.id != track.id]
     for count in range(min(_MOST_OPTIONS, len(others) + 1), 1, -1):
         missing = _missing_from_one(draw, [track, *others[: count - 1]])
         if missing is None:

@@ -17,7 +17,7 @@ from mllm.instruct_data.sources._files import About
 from mllm.instruct_data.tracks import SPLITS, Track
 
 PER_TRACK = 4
-"""Conversations about each recording, where nobody asks for another number."""
+"""Conversations about each recording, where nobody asks for another number; with 0 only errors are told."""
 
 
 def records_of(
@@ -26,10 +26,10 @@ def records_of(
     """What is asked about tracks: first the errors among them, then the records of each split."""
     by_split: dict[str, list[Track]] = {}
     for row in rows:
-        if isinstance(row, Track):
-            by_split.setdefault(row.split, []).append(row)
-        else:
+        if isinstance(row, MllmError):
             yield row
+        elif per_track:
+            by_split.setdefault(row.split, []).append(row)
     for split in SPLITS:
         if split in by_split:
             yield from asking.records_about(by_split.pop(split), seed=seed, per_track=per_track)

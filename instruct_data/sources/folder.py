@@ -95,7 +95,7 @@ def records(
             )
         if said.question:
             yield _written.questions(said.track, [said.question], f"{said.name}:question")
-        if per_track and not said.known:
+        if not said.known and per_track:
             heard.append(said.track)
     yield from _labelled.records_of(heard, seed=seed, per_track=per_track)
 

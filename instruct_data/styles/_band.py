@@ -119,11 +119,15 @@ class Band:
         self._players.append(player)
         return player
 
-    def play(self, player: Player, figure: Figure) -> None:
-        """Lets a player play a figure in all passages of theirs; in the last bar of the piece one long chord."""
+    def play(self, player: Player, figure: Figure, *, written: bool = False) -> None:
+        """Lets a player play a figure in all passages of theirs.
+
+        In the last bar of the piece, a bass holds its note, and others may hold a chord, unless all is `written` out.
+        """
+        holds = {"bass", "harmony", "drums"} if self.plan.holds_last else {"bass"}
         for passage, enters, stops in player.spans:
             rows = [row for row in figure(passage) if enters - _NEARLY <= row[0] < stops - _NEARLY]
-            if passage.closes and self.plan.holds_last and player.role in ("harmony", "bass", "drums"):
+            if passage.closes and not written and player.role in holds:
                 last = passage.end - passage.quarters
                 rows = [row for row in rows if row[0] < last - _NEARLY] + _last_bar(passage, player, rows)
             player.rows.extend(rows)
@@ -244,7 +248,7 @@ def without_clashes(rows: NDArray[np.float64], end: float) -> NDArray[np.float64
 
 
 def heard(chords: Sequence[Chord], lines: Sequence[Line]) -> tuple[Chord, ...]:
-    """The chords whose root and second tone, which tells the quality, sound while they last."""
+    """The chords all of whose tones, but for a perfect fifth, sound while they last."""
     if not chords:
         return ()
     onsets = np.array([chord.onset for chord in chords])
@@ -260,7 +264,7 @@ def heard(chords: Sequence[Chord], lines: Sequence[Line]) -> tuple[Chord, ...]:
     return tuple(
         chord
         for chord, tones in zip(chords, sounding, strict=True)
-        if all(tones[pitch_class] for pitch_class in chord.pitch_classes()[:2])
+        if all(tones[pitch_class] for pitch_class in _figures.telling(chord, 0))
     )
 
 

@@ -21,10 +21,13 @@ _LOUD, _SOFT = 86.0, 70.0
 
 def voicing(chord: Chord, centre: float, size: int) -> list[int]:
     """The chord in close position around `centre`, lowest first; of four tones, three leave out a perfect fifth."""
-    classes = list(chord.pitch_classes())
-    if len(classes) > size >= 3 and (classes[2] - classes[0]) % 12 == 7:
-        del classes[2]
-    return sorted(near(pitch_class, centre) for pitch_class in classes)
+    return sorted(near(pitch_class, centre) for pitch_class in telling(chord, size))
+
+
+def telling(chord: Chord, size: int) -> tuple[int, ...]:
+    """The pitch classes of a chord, from the root on; where there are more than `size`, without a perfect fifth."""
+    classes = chord.pitch_classes()
+    return tuple(tone for tone in classes if len(classes) <= size or (tone - classes[0]) % 12 != 7)
 
 
 def near(pitch_class: int, centre: float) -> int:
@@ -74,7 +77,9 @@ def power_chords(passage: Passage, rhythm: str, *, centre: float = 45.0, length:
 
 
 def broken(passage: Passage, order: str, *, centre: float = 60.0, ring: float = 1.0) -> list[Row]:
-    """Single tones of the chords in an order: digits count from the lowest tone on, going on an octave higher.
+    """Single tones of the chords in an order: digits count from the root on, going on an octave higher.
+
+    Orders that go no further than the third tone leave out the fifth of chords of four.
 
     Args:
         passage: gives chords and bars.
@@ -84,9 +89,11 @@ def broken(passage: Passage, order: str, *, centre: float = 60.0, ring: float = 
     """
     rows: list[Row] = []
     step = passage.quarters / len(order.split("|", maxsplit=1)[0])
+    size = 4 if any(digit in order for digit in "345") else 3
     for onset, duration, symbol in _notes(passage, order):
         chord = passage.chord_at(onset)
-        tones = voicing(chord, centre, 4)
+        root = near(chord.root, centre - 4)
+        tones = [root + (pitch_class - root) % 12 for pitch_class in telling(chord, size)]
         place = int(symbol)
         pitch = tones[place % len(tones)] + 12 * (place // len(tones))
         held = min(max(duration, ring * step), chord.onset + chord.duration - onset) * 0.97

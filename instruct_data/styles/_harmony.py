@@ -201,7 +201,8 @@ def progression(
             degrees[-2] = [one_of(rng, _CADENCES[mode]["full"])[-2]]
     telling = _TELLING.get(mode, ())
     if telling and bars > 1 and not any(degree in telling for bar in degrees for degree in bar):
-        degrees[-2 if bars < 4 else bars // 2 - 1] = [telling[0]]
+        place = -2 if bars < 4 else bars // 2 - 1
+        degrees[place] = [telling[0]] if bars > 2 else [degrees[place][0], telling[0]]
     return _coloured(colouring, manner, mode, degrees)
 
 
@@ -225,7 +226,7 @@ def _path(rng: np.random.Generator, mode: str, count: int, ending: Sequence[int]
     """`count` chords from the tonic to the end of a cadence."""
     body = count - len(ending)
     if body <= 0:
-        return list(ending[-count:])
+        return [0, *ending[len(ending) - count + 1 :]]
     moves = _MOVES[mode]
     path = [0]
     while len(path) < body:
@@ -244,7 +245,7 @@ def _loop(rng: np.random.Generator, mode: str, bars: int, bars_a_chord: int) -> 
 def _blues(rng: np.random.Generator, mode: str, bars: int) -> list[list[int]]:
     chorus = one_of(rng, _BLUES[mode])
     if bars < len(chorus):
-        return [[degree] for degree in chorus[-bars:-1]] + [[0]]
+        return [[0], *([degree] for degree in chorus[1 - bars : -1]), [0]]
     return [[chorus[bar % len(chorus)]] for bar in range(bars)]
 
 

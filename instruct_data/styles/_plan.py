@@ -22,9 +22,9 @@ from mllm.instruct_data.styles._chance import between, happens, one_of, pick
 from mllm.instruct_data.styles._form import Stretch, form_of
 from mllm.instruct_data.styles._harmony import Manner, Relative, progression
 
-_KEY_CHANGES = 0.18
+_KEY_CHANGES = 0.15
 """Share of pieces that are asked for a change of key; some have no room for one."""
-_SHORTEST_SECONDS = 12.5
+_SHORTEST_SECONDS = 13.2
 _LARGEST_MISS = 0.08
 _SPLITS: dict[str, dict[int, tuple[float, ...]]] = {
     "2/4": {2: (1.0, 1.0), 4: (0.5, 0.5, 0.5, 0.5)},
@@ -53,7 +53,7 @@ class Recipe:
     fixed_form: bool = False
     manner: Manner = dataclasses.field(default_factory=Manner)
     swing: tuple[float, float] = (0.5, 0.5)
-    tempo_changes: float = 0.15
+    tempo_changes: float = 0.19
     """Share of pieces whose tempo changes."""
     moves_to: tuple[str, ...] = ("up", "up", "relative", "parallel")
     """Changes of key: "up" to the end, "relative" and "parallel" in one section, "down a fifth" from a trio on."""
@@ -187,7 +187,8 @@ def _keys(rng: np.random.Generator, recipe: Recipe, form: Sequence[Stretch]) -> 
     tonic, mode = int(rng.integers(12)), pick(rng, recipe.modes)
     keys = [(tonic, mode)] * len(form)
     manner = one_of(rng, recipe.moves_to)
-    if len(form) < 2 or min(part.bars for part in form) < 4 or not happens(rng, _KEY_CHANGES):
+    lengths = [part.bars for part in form]
+    if len(form) < 2 or sum(lengths) < 16 or min(lengths) < 4 or not happens(rng, _KEY_CHANGES):
         return keys
     if manner == "down a fifth" and any(part.name == "trio" for part in form):
         first = next(place for place, part in enumerate(form) if part.name == "trio")

@@ -14,6 +14,7 @@ import numpy as np
 from mllm.instruct_data.patterns import Row
 from mllm.instruct_data.scores import Chord
 from mllm.instruct_data.styles._chance import happens
+from mllm.instruct_data.styles._figures import telling
 from mllm.instruct_data.styles._harmony import SCALES
 from mllm.instruct_data.styles._melody import chord_tones
 from mllm.instruct_data.styles._plan import Passage
@@ -81,9 +82,9 @@ def _next(chord: Chord, soprano: int, before: Voicing | None) -> Voicing:
 
 
 def _cost(voicing: Voicing, before: Voicing | None, chord: Chord) -> float:
-    root, third, *others = chord.pitch_classes()
+    third = chord.pitch_classes()[1]
     classes = {pitch % 12 for pitch in voicing}
-    cost = 9.0 * len({root, third} - classes) + 4.0 * len(set(others) - classes)
+    cost = 9.0 * len(set(telling(chord, 0)) - classes) + 2.0 * len(set(chord.pitch_classes()) - classes)
     cost += 3.0 if sum(pitch % 12 == third for pitch in voicing) > 1 else 0.0
     cost += 0.05 * sum(abs(pitch - middle) for pitch, middle in zip(voicing[1:], _MIDDLES, strict=True))
     if before is None:

@@ -69,7 +69,7 @@ def compose(rng: np.random.Generator, *, seconds: float) -> Composition:
         _hire(band, _GROUPS[name], [part for part, who in zip(plan.passages, turns, strict=True) if number in who])
         for number, name in enumerate((first, second))
     ]
-    character = Character(density=1.0, leaps=0.1, rests=0.0, sixteenths=False)
+    character = Character(density=1.5, leaps=0.1, rests=0.0, sixteenths=False)
     passing = one_of(rng, (0.0, 0.25, 0.5))
     inner: dict[int, list[list[Row]]] = {}
     for group in groups:
@@ -82,7 +82,7 @@ def compose(rng: np.random.Generator, *, seconds: float) -> Composition:
         )
     for group in groups:
         for voice, player in enumerate(group[1:]):
-            band.play(player, functools.partial(_voice, inner, voice))
+            band.play(player, functools.partial(_voice, inner, voice), written=True)
     return band.finish(drum_pattern=None)
 
 

@@ -12,6 +12,7 @@ from mllm.instruct_data.styles._form import cycles
 from mllm.instruct_data.styles._harmony import Manner
 from mllm.instruct_data.styles._melody import Character
 from mllm.instruct_data.styles._plan import Recipe, make_plan
+from mllm.instruct_data.styles._rhythms import BASSES, STRUMS
 
 SUMMARY = (
     "A folk dance in repeated parts: a lively tune on fiddle, flute or squeezebox over strumming and a frame drum."
@@ -22,7 +23,7 @@ _ROUND = ("A a 8 5", "A a 8 6", "B b 8 7", "B b 8 7", "A a 8 7", "A a 8 8", "B b
 _SET = ("A a 8 4", "A a 8 5", "B b 8 6", "B b 8 6", "C c 8 7", "C c 8 7", "D d 8 8", "D d 8 9")
 _RECIPE = Recipe(
     style="folk dance",
-    meters={"2/4": 0.2, "3/4": 0.15, "4/4": 0.25, "6/8": 0.24, "9/8": 0.08, "12/8": 0.08},
+    meters={"2/4": 0.2, "3/4": 0.15, "4/4": 0.25, "6/8": 0.24, "9/8": 0.1, "12/8": 0.1},
     tempos={
         "2/4": (88, 152),
         "3/4": (104, 176),
@@ -48,22 +49,6 @@ _DENSITIES = {
     "6/8": (2.4, 3.0),
     "9/8": (2.3, 2.8),
     "12/8": (2.3, 2.8),
-}
-_STRUMS = {
-    "2/4": ("xoxo", ".x.x", "x.xo"),
-    "3/4": (".xx", "x.ox.o", "xoxoxo"),
-    "4/4": (".x.x", "x.xo.oxo", "x.o.x.oo"),
-    "6/8": ("x.ox.o", "..x..x", ".xx.xx"),
-    "9/8": ("x.ox.ox.o", ".xx.xx.xx"),
-    "12/8": ("x.ox.ox.ox.o", ".xx.xx.xx.xx"),
-}
-_BASSES = {
-    "2/4": "15",
-    "3/4": "1..",
-    "4/4": "1.5.",
-    "6/8": "1..5..",
-    "9/8": "1..5..5..",
-    "12/8": "1..5..1..5..",
 }
 
 
@@ -96,11 +81,11 @@ def compose(rng: np.random.Generator, *, seconds: float) -> Composition:
         fast=True,
     )
     strum = 0.02 if strummer.instrument == "acoustic guitar" else 0.0
-    rhythm = one_of(rng, _STRUMS[meter])
+    rhythm = one_of(rng, STRUMS[meter])
     band.play(strummer, lambda passage: _figures.chords(passage, rhythm, centre=58, length=0.8, strum=strum))
     if happens(rng, 0.6):
         bass = band.hire("bass", {"bass": 1}, least=0.6, programs={"bass": (32,)})
-        band.play(bass, lambda passage: _figures.bass(passage, _BASSES[meter], length=1.2))
+        band.play(bass, lambda passage: _figures.bass(passage, BASSES[meter], length=1.2))
     if happens(rng, 0.25):
         drone = band.hire("pad", {"strings": 1, "accordion": 1, "organ": 0.5}, least=0.6)
         band.play(drone, lambda passage: _figures.held(passage, centre=52, size=3, longest=plan.passages[0].quarters))

@@ -72,7 +72,7 @@ def compose(rng: np.random.Generator, *, seconds: float) -> Composition:
             voices[0] = in_parallel(passage, band.tune(passage), -2)
         inner[passage.number] = voices
     for voice, player in enumerate(players[1:]):
-        band.play(player, functools.partial(_voice, inner, voice))
+        band.play(player, functools.partial(_voice, inner, voice), written=True)
     return band.finish(drum_pattern=None)
 
 

@@ -6,13 +6,15 @@ In: an error from anywhere below. Out: one sentence in a `TrainingError`; other 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from safetensors import SafetensorError
 
 from mllm.errors import TrainingError
+from mllm.train import fitting, memory
 from mllm.train.run_config import RunConfig
 
 _NO_MEMORY = (
@@ -33,17 +35,28 @@ _NO_SPACE = (
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+@dataclasses.dataclass
+class Situation:
+    """How far a training has come; who trains fills it in."""
+
+    held: int
+    """Bytes that the process held before: libraries, which are there whatever is trained."""
+    need: Callable[[], fitting.Need] | None = None
+    """Tells what the training takes, once that can be told; called only where memory was not enough."""
+
+
 @contextlib.contextmanager
-def told(config: RunConfig) -> Iterator[None]:
+def told(config: RunConfig) -> Iterator[Situation]:
     """Turn an error for want of memory or disk into a sentence.
 
     Raises:
         TrainingError: memory or disk are full.
     """
+    situation = Situation(held=memory.held_bytes())
     try:
-        yield
+        yield situation
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise TrainingError(_memory(config)) from error
+        raise TrainingError(_memory(config, situation)) from error
     except (OSError, RuntimeError, SafetensorError) as error:
         text, number = str(error), getattr(error, "errno", None)
         if number in _FULL or any(part in text for part in _NO_SPACE):
@@ -52,26 +65,38 @@ def told(config: RunConfig) -> Iterator[None]:
                 "it goes on from the last whole checkpoint"
             ) from error
         if number == errno.ENOMEM or any(part in text for part in _NO_MEMORY):
-            raise TrainingError(_memory(config)) from error
+            raise TrainingError(_memory(config, situation)) from error
         raise
 
 
-def _memory(config: RunConfig) -> str:
-    """What to do about memory, in the order in which it costs least."""
-    advice = []
-    if config.train.rows_at_once > 1:
-        advice.append(f"train.rows_at_once={config.train.rows_at_once // 2}")
-    if not config.train.gradient_checkpointing:
-        advice.append("train.gradient_checkpointing=true")
-    if config.model.quantisation is None:
-        advice.append("model.quantisation=nf4")
-    if config.train.rows_at_once == 1:
-        tokens = config.data.max_tokens or 2048
-        advice.append(f"data.max_tokens={max(1, tokens // 2)}")
-    if config.train.deepspeed is None and torch.cuda.is_available():  # it moves from the GPU to the machine
-        advice.append("train.deepspeed=scripts/configs/deepspeed/offload.json")
+def _memory(config: RunConfig, situation: Situation) -> str:
+    """What to do about memory."""
     where = "the GPU" if torch.cuda.is_available() else "the machine"
-    return (
-        f"{where} has not enough memory for this training; these settings take less, the first ones cost least: "
-        f"{' '.join(advice)}; mllm train --dry-run tells what each takes"
+    if situation.need is None:
+        return (
+            f"{where} has not enough memory to prepare this training; end other programs that use it, or give "
+            "shorter recordings"
+        )
+    available = max(0, memory.available_bytes() - situation.held)
+    found = fitting.advice(config, situation.need(), available)
+    first = (
+        f"{where} has not enough memory for this training: it takes about {found.needed / memory.GIB:.2f} GiB by "
+        f"calculation, and {available / memory.GIB:.2f} are there"
     )
+    words = " ".join(found.words)
+    if not found.fits:
+        rest = f"with {words} it would still take {found.least / memory.GIB:.2f}" if words else "no setting takes less"
+        return f"{first}; {rest}: take a smaller backbone, more memory{_elsewhere(config)}, or shorter conversations"
+    goes_on = (
+        "start the same command with these settings: a run that was begun goes on"
+        if found.goes_on
+        else "that changes what is learnt, so a run that was begun needs another out and work"
+    )
+    return f"{first}; with {words} it takes {found.least / memory.GIB:.2f}; {goes_on}"
+
+
+def _elsewhere(config: RunConfig) -> str:
+    """DeepSpeed's offloading, where it is a way out."""
+    if config.train.deepspeed is None and torch.cuda.is_available():
+        return ", train.deepspeed=scripts/configs/deepspeed/offload.json"
+    return ""

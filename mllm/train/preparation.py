@@ -19,18 +19,24 @@ from torch.distributed.rendezvous import rendezvous
 from mllm import checkpoint, contract, items
 from mllm.errors import ConfigError, MllmError
 from mllm.processing import MusicLLMProcessor
-from mllm.train import encode, held_out, launch, opening, prepared, setting_files, whole_checkpoints
+from mllm.strict_io import read_json, write_json
+from mllm.train import encode, fitting, held_out, launch, opening, prepared, setting_files, whole_checkpoints
 from mllm.train.conversations import Conversation
 from mllm.train.encoding_store import EncodingStore
 from mllm.train.encodings import Encodings
 from mllm.train.run_config import RunConfig
 
 SETTINGS = "settings.yaml"
+STEPS = "steps.json"
+"""Beside the settings: how many rows a step of the run learns from, where no setting says it."""
 ROW_TOKENS = 2048
 FEWEST_ROWS = 32
 """What is taken where nothing is said; see `DataSection.max_tokens`."""
-FREE_TO_CHANGE = ("log_every", "save_every", "keep", "evaluate_every", "samples", "sample_tokens", "report_to")
-"""Settings of `train` that an interrupted run may go on with in another form: they do not decide what is learnt."""
+FREE_TO_CHANGE = (
+    *("train.log_every", "train.save_every", "train.keep", "train.report_to", "data.workers"),
+    *("train.evaluate_every", "train.samples", "train.sample_tokens", *fitting.FREE),
+)
+"""Settings that an interrupted run may go on with in another form: they do not decide what is learnt."""
 _PATIENCE = datetime.timedelta(days=2)
 """How long processes wait for the first one, which encodes and prepares the data."""
 _KEY = "mllm_prepared"
@@ -115,6 +121,37 @@ def prepare(config: RunConfig, work: Path, say: Callable[[str], object]) -> Prep
     )
 
 
+def as_begun(config: RunConfig, work: Path) -> RunConfig:
+    """The settings with what a run that goes on began with, where they leave it open.
+
+    How many rows a step learns from follows from `train.rows_at_once` where nothing else is said; a run that goes on
+    with fewer rows at once learns from as many a step as before.
+    """
+    if config.train.rows_per_step is not None or whole_checkpoints.last_whole(work) is None:
+        return config
+    train = dataclasses.replace(config.train, rows_per_step=_rows_of_step(work))
+    return dataclasses.replace(config, train=train)
+
+
+def keep_rows_of_step(work: Path, rows: int) -> None:
+    """Write down how many rows a step learns from."""
+    write_json({"rows_of_step": rows}, work / STEPS)
+
+
+def _rows_of_step(work: Path) -> int | None:
+    """How many rows a step of the run learns from; None where that was not written down yet."""
+    place = work / STEPS
+    return int(read_json(place)["rows_of_step"]) if place.is_file() else None
+
+
+def _is_free(name: str, new: Any, work: Path) -> bool:
+    """Whether a setting may be another one now: it decides nothing, or comes to the same."""
+    if name == "train.rows_per_step":
+        kept = _rows_of_step(work)
+        return kept is not None and new in (None, kept)
+    return name in FREE_TO_CHANGE
+
+
 def limits_of(config: RunConfig, space: items.ItemSpace | None) -> prepared.Limits:
     """What conversations must keep to.
 
@@ -189,7 +226,7 @@ def _check_settings(config: RunConfig, work: Path) -> None:
         changed = [
             f"{name} is {new!r} now and was {old!r}"
             for name, old, new in setting_files.differences(then, now)
-            if name.removeprefix("train.") not in FREE_TO_CHANGE
+            if not _is_free(name, new, work)
         ]
         if changed and whole_checkpoints.last_whole(work) is not None:
             raise ConfigError(

@@ -223,7 +223,10 @@ def _measured(
     total = seconds * rows * steps
     tokens = max(_size([len(one.prompt.input_ids) for one in group], packed=packed) for group in groups)
     parts = memory.estimate(
-        model, tokens=tokens * config.train.rows_at_once, checkpointing=config.train.gradient_checkpointing
+        memory.sizes(model),
+        row_tokens=tokens,
+        rows=config.train.rows_at_once,
+        checkpointing=config.train.gradient_checkpointing,
     )
     return [
         f"memory: about {memory.told(parts)} for each process by calculation; {memory.measured_gib():.1f} GiB was the "

@@ -21,7 +21,9 @@ from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.processing import MusicLLMProcessor
 from mllm.train import (
     failures,
+    fitting,
     launch,
+    memory,
     opening,
     packing,
     preparation,
@@ -34,7 +36,7 @@ from mllm.train import (
 from mllm.train.encodings import Encodings
 from mllm.train.preparation import Prepared
 from mllm.train.rows import Rows, collator, filler
-from mllm.train.run_config import RunConfig
+from mllm.train.run_config import TRAINED, RunConfig
 from mllm.train.stage_trainer import StageTrainer
 
 COPIED_BYTES = 256 * 2**20
@@ -69,9 +71,11 @@ def run(config: RunConfig, tell: Callable[[str], object]) -> Finished:
     schedule.accumulation(config, num_rows=1)  # what cannot be shared out is told before anything is begun
     if is_finished(config, out):
         return Finished(out=out, metrics={})
-    with failures.told(config):
+    with failures.told(config) as situation:
         ready = preparation.together(lambda: preparation.prepare(config, work, say))
-        return _train(config, ready, work, out, deepspeed, say)
+        begun = preparation.as_begun(config, work)
+        situation.need = lambda: _need(begun, ready)
+        return _train(config, begun, ready, deepspeed, say)
 
 
 def is_finished(config: RunConfig, out: Path) -> bool:
@@ -90,14 +94,32 @@ def is_finished(config: RunConfig, out: Path) -> bool:
     raise ConfigError(f"{out} is there already and is not what these settings make; give another out, or remove it")
 
 
+def _need(config: RunConfig, ready: Prepared) -> fitting.Need:
+    """What the training takes, told without opening its model."""
+    found = [prepared.read_summary(place) for place in (ready.train, ready.validation) if place is not None]
+    sizes = memory.sizes_on_paper(
+        contract.read_config(ready.start),
+        trained=TRAINED[config.stage],
+        dtype=opening.dtype_of(config.model, launch.device()),
+    )
+    if config.model.quantisation is not None:
+        sizes = memory.quantised(sizes, config.model.quantisation)
+    return fitting.Need(
+        sizes=sizes,
+        row_tokens=ready.max_tokens,
+        longest=max(summary.longest for summary in found),
+    )
+
+
 def _train(
+    given: RunConfig,
     config: RunConfig,
     ready: Prepared,
-    work: Path,
-    out: Path,
     deepspeed: dict[str, Any] | None,
     say: Callable[[str], object],
 ) -> Finished:
+    """Train with settings whose open ones are those that the run began with; `given` are as they were given."""
+    work, out = Path(config.work).absolute(), Path(config.out).absolute()
     say("opening the model")
     model, processor = opening.open_model(ready.start, config, launch.device())
     settings_before = set(vars(model.config))
@@ -115,8 +137,8 @@ def _train(
             model,
             processor,
             out,
-            card=_card(config, summary, metrics),
-            run=_record(config, ready, metrics),
+            card=_card(given, summary, metrics),
+            run=_record(given, ready, metrics),
             frozen=_placed(model),
             tensors=tensors,
         )
@@ -150,7 +172,10 @@ def make_trainer(
         )
 
     num_rows = len(rows_of(ready.train, 1))
-    rows = rows_of(ready.train, schedule.rows_of_step(config, num_rows))
+    of_step = schedule.rows_of_step(config, num_rows)
+    if launch.is_first():
+        preparation.keep_rows_of_step(work, of_step)
+    rows = rows_of(ready.train, of_step)
     evaluated = None if ready.validation is None else rows_of(ready.validation, 1)
     pad = processor.tokenizer.pad_token_id
     if deepspeed is not None:
