@@ -60,21 +60,33 @@ class NearTexts:
         sketch = _sketch(text)
         if sketch is None:
             return None
-        near: str | None = None
-        number = len(self._sketches)
-        for band in range(_BANDS):
-            key = bytes((band,)) + sketch[band * _ROWS : (band + 1) * _ROWS].tobytes()
+        near = self._near(sketch, mark)
+        for key in _keys(sketch):
             others = self._bands.setdefault(key, [])
-            for other in others:
-                if near is None and self._marks[other] != mark:
-                    near = self._names[other] if float((self._sketches[other] == sketch).mean()) >= _ALIKE else None
             # One text of each mark stands for all that share a band: they are near one another.
             if all(self._marks[other] != mark for other in others):
-                others.append(number)
+                others.append(len(self._sketches))
         self._sketches.append(sketch)
         self._names.append(name)
         self._marks.append(mark)
         return near
+
+    def like(self, text: str, mark: str) -> str | None:
+        """As `add`, without remembering the text."""
+        sketch = _sketch(text)
+        return None if sketch is None else self._near(sketch, mark)
+
+    def _near(self, sketch: npt.NDArray[np.uint32], mark: str) -> str | None:
+        for key in _keys(sketch):
+            for other in self._bands.get(key, ()):
+                if self._marks[other] != mark and float((self._sketches[other] == sketch).mean()) >= _ALIKE:
+                    return self._names[other]
+        return None
+
+
+def _keys(sketch: npt.NDArray[np.uint32]) -> list[bytes]:
+    """The bands of a sketch, each with its number."""
+    return [bytes((band,)) + sketch[band * _ROWS : (band + 1) * _ROWS].tobytes() for band in range(_BANDS)]
 
 
 def _sketch(text: str) -> npt.NDArray[np.uint32] | None:

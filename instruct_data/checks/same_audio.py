@@ -35,7 +35,8 @@ class Check(checking.Check):
         for match in fingerprint.matches([one.measured.words for one in distinct]):
             first, second = distinct[match.first], distinct[match.second]
             across = _splits(first.tracks) != _splits(second.tracks)
-            if match.second in told and not across:
+            meant = {one.family for one in first.tracks} == {one.family for one in second.tracks}
+            if (match.second in told or meant) and not across:
                 continue
             told.add(match.second)
             how = f"{100 * match.difference:.0f} % of the fingerprint's bits differ"
@@ -49,7 +50,7 @@ class Check(checking.Check):
         self, first: str, of_first: tuple[Known, ...], second: str, of_second: tuple[Known, ...], like: str, how: str
     ) -> Finding:
         before, now = _splits(of_first), _splits(of_second)
-        if before | now == now & before and len(now) == 1:
+        if before == now and len(now) == 1:
             kind = "same bytes" if "bytes" in like else "same sound"
             return self.found(
                 "warning",
