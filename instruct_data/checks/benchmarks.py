@@ -21,6 +21,9 @@ from mllm.instruct_data.tracks import Track
 
 SUMMARY = "nothing of the benchmarks that are given (--benchmark NAME=DIR) is trained on"
 _FEWEST_WORDS = 6
+"""A shorter text may be written twice by chance."""
+_FEWEST_WORDS_OF_QUESTION = 10
+"""A shorter question is asked of many recordings."""
 _CURE = "take it out of train, or do not report this benchmark"
 
 
@@ -57,7 +60,7 @@ class Check(checking.Check):
 
     def of_track(self, row: Row[Track], known: Known) -> Iterator[Finding]:
         """Of each track that is trained on."""
-        if self._families and known.split == "train":
+        if self.settings.benchmarks and known.split == "train":
             where = f"{row.place} (track {known.id!r})"
             yield from self._family(known.family, where)
             for caption in row.value.captions or ():
@@ -65,7 +68,7 @@ class Check(checking.Check):
 
     def of_record(self, told: Told) -> Iterator[Finding]:
         """Of each record that is trained on."""
-        if self._families and told.record.split == "train":
+        if self.settings.benchmarks and told.record.split == "train":
             where = f"{told.place} (record {told.record.id!r})"
             for family in told.record.families:
                 yield from self._family(family, where)
@@ -77,10 +80,12 @@ class Check(checking.Check):
     def _remember(self, benchmark: str, record: Record) -> None:
         for family in record.families:
             self._families[family] = benchmark
-        for turn in turns_of(record.messages):
-            for text in (*turn, *record.choices):
+        turns = turns_of(record.messages)
+        texts = [(answer, _FEWEST_WORDS) for answer in (*record.choices, *(answer for _, answer in turns))]
+        texts += [(question, _FEWEST_WORDS_OF_QUESTION) for question, _ in turns]
+        for text, fewest in texts:
                 words = plain(text)
-                if words.count(" ") >= _FEWEST_WORDS - 1 and hash_of(words) not in self._texts:
+                if words.count(" ") >= fewest - 1 and hash_of(words) not in self._texts:
                     self._texts[hash_of(words)] = benchmark
                     self._near.add(words, f"{benchmark} (record {record.id!r})", "benchmark")
 
