@@ -14,7 +14,7 @@ import yaml
 
 from mllm import checkpoint, cli, registry, templates
 from mllm.modeling import MusicLLMForConditionalGeneration
-from mllm.train import run_config
+from mllm.train import run_config, setting_files
 from mllm.train.run_config import RunConfig
 from tests import tiny_checkpoint
 
@@ -51,7 +51,7 @@ def head(path: Path) -> str:
 
 def included(path: Path) -> Iterator[Path]:
     """Files that a file includes, and those that they include."""
-    names = yaml.safe_load(path.read_text(encoding="utf-8")).get(run_config.INCLUDE, [])
+    names = yaml.safe_load(path.read_text(encoding="utf-8")).get(setting_files.INCLUDE, [])
     for name in [names] if isinstance(names, str) else names:
         one = (path.parent / name).resolve()
         yield one
