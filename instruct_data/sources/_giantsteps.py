@@ -1,0 +1,53 @@
+"""Shared by both GiantSteps sources: annotations by track, genres, and JAMS files.
+
+In: the folder of a clone of either repository with its recordings in `audio/`. Out: what stands in its small files. The
+repositories have one file a track, `annotations/<kind>/<number>.LOFI.<kind>`, and beside them JAMS with the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mllm.errors import MessageError
+from mllm.instruct_data.sources import _vocabulary
+
+CITATION = (
+    "Knees, Faraldo, Herrera, Vogl, Böck, Hörschläger, Le Goff: Two Data Sets for Tempo Estimation and Key Detection in "
+    "Electronic Dance Music Annotated from User Corrections, ISMIR 2015"
+)
+LICENCE = "not stated (annotations); audio: previews of Beatport, all rights reserved"
+
+
+def annotations(folder: Path, kind: str) -> dict[str, Path]:
+    """Annotation files by track, such as "10089.LOFI"."""
+    return {path.name.removesuffix(path.suffix): path for path in sorted(folder.glob(f"*{kind}"))}
+
+
+def text(path: Path) -> str:
+    """What stands in a small file, on one line."""
+    return " ".join(path.read_text(encoding="utf-8", errors="replace").split())
+
+
+def style(folder: Path, track: str) -> str | None:
+    """The genre of a track in words, such as "progressive house"."""
+    path = folder / "annotations" / "genre" / f"{track}.genre"
+    return _vocabulary.genre(text(path).replace("-", " ")) or None if path.is_file() else None
+
+
+def values(path: Path, namespace: str) -> Iterator[tuple[Any, float]]:
+    """Values and confidences in the annotations of one kind in a JAMS file.
+
+    Raises:
+        MessageError: it is no JAMS file.
+    """
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        for annotation in plain["annotations"]:
+            if annotation["namespace"].startswith(namespace):
+                for one in annotation["data"]:
+                    yield one["value"], float(one["confidence"] or 0)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MessageError(f"{path.name} is no JAMS file ({error!r}); fetch it again") from error
