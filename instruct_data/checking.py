@@ -20,7 +20,7 @@ from mllm.instruct_data.measuring import Measured
 from mllm.instruct_data.records import Record
 from mllm.instruct_data.rows import BadRow, Row, Rows
 from mllm.instruct_data.tracks import Track
-from mllm.messages import Message, Text
+from mllm.messages import Audio, Message, Text
 
 UNREADABLE = "rows"
 """Name of the check under which rows that cannot be read are told."""
@@ -186,7 +186,9 @@ def turns_of(messages: tuple[Message, ...]) -> tuple[tuple[str, str], ...]:
     turns: list[tuple[str, str]] = []
     question = ""
     for message in messages:
-        text = " ".join(part.text for part in message.parts if isinstance(part, Text))
+        text = " ".join(
+            part.text if isinstance(part, Text) else part.id for part in message.parts if not isinstance(part, Audio)
+        )
         if message.role == "user":
             question = text
         elif message.role == "assistant":
@@ -219,9 +221,7 @@ def _watchers(checks: Iterable[Check], method: str) -> list[Callable[..., Iterat
     return [getattr(one, method) for one in checks if getattr(type(one), method) is not getattr(Check, method)]
 
 
-def _tracks(
-    rows: Rows, checks: list[Check], library: dict[str, Known], seen: Seen, tell: Tell
-) -> Iterator[Finding]:
+def _tracks(rows: Rows, checks: list[Check], library: dict[str, Known], seen: Seen, tell: Tell) -> Iterator[Finding]:
     watchers = _watchers(checks, "of_track")
     for row in rows.tracks():
         if isinstance(row, BadRow):

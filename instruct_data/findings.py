@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-"""The gravest first: an error makes the data wrong or the figures worthless, a warning deserves a look, a note tells."""
+"""The gravest first: an error makes data wrong or figures worthless, a warning deserves a look, a note only tells."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,9 +1,10 @@
 """What a recording sounds like, in few bits: finds the same recording in another coding, at another loudness, or cut.
 
-In: mono samples. Out: one 32-bit word for each `HOP_SECONDS`, and, of many recordings, the pairs that hold the same sound
-at some offset. The words are signs of differences of energy between neighbouring bands and moments (Haitsma and Kalker,
-"A highly robust audio fingerprinting system", ISMIR 2002), which coding and gain hardly change. Two recordings that only
-share a passage, such as a drum loop, are not told: the shorter must be found in the longer nearly whole. Opens no file.
+In: mono samples. Out: one 32-bit word for each `HOP_SECONDS`, and, of many recordings, the pairs that hold the same
+sound at some offset. The words are signs of differences of energy between neighbouring bands and moments (Haitsma and
+Kalker, "A highly robust audio fingerprinting system", ISMIR 2002), which coding and gain hardly change. Two recordings
+that only share a passage, such as a drum loop, are not told: most of the shorter must lie in the longer. Opens no
+file.
 """
 
 from __future__ import annotations
@@ -113,9 +114,7 @@ def _candidates(recordings: Sequence[Words]) -> Iterator[tuple[int, int, list[in
     for lag in range(1, _NEIGHBOURS + 1):
         same = (found[lag:] == found[:-lag]) & (owners[lag:] != owners[:-lag])
         there = np.flatnonzero(same)
-        pairs.append(
-            np.stack([owners[there], owners[there + lag], positions[there] - positions[there + lag]], axis=1)
-        )
+        pairs.append(np.stack([owners[there], owners[there + lag], positions[there] - positions[there + lag]], axis=1))
     hits, counts = np.unique(np.concatenate(pairs), axis=0, return_counts=True)
     enough = counts >= _HITS
     offsets: dict[tuple[int, int], list[tuple[int, int]]] = {}
@@ -142,7 +141,7 @@ def _looked_up(
 
 
 def _compare(first: Words, second: Words, offset: int) -> float:
-    """Share of bits that differ where the second begins `offset` words into the first; 1.0 where too little is there."""
+    """Share of differing bits where the second begins `offset` words into the first; 1.0 where too little is there."""
     a = first[max(0, offset) : offset + len(second)]
     b = second[max(0, -offset) : len(first) - offset]
     heard = (a != SILENCE) & (b != SILENCE)

@@ -1,7 +1,7 @@
 """Whatever stands in a folder, row by row with its place: a built data set, or a person's own files.
 
-In: a folder or a JSONL file. Out: its tracks and records one after the other, each with the place where it stands; a row
-that cannot be read is an error in its place, and the rows behind it are still read. Four kinds of input are known:
+In: a folder or a JSONL file. Out: its tracks and records one after the other, each with the place where it stands; a
+row that cannot be read is an error in its place, and the rows behind it are still read. Four kinds of input are known:
 
 1. what `mllm data build` writes (`data_set`), finished or not;
 2. the files of a source, where its name is given (`sources`);
@@ -115,7 +115,12 @@ def open_rows(path: Path, source: str | None = None) -> Rows:
 
 def parquet_files(folder: Path, kind: str) -> list[Path]:
     """The Parquet files of a data set, finished or not: `kind` is `data_set.RECORDS` or `data_set.TRACKS`."""
-    return sorted((folder / kind).glob("*.parquet"))
+    return sorted((folder / kind).glob("*.parquet"), key=_of_split_and_name)
+
+
+def _of_split_and_name(path: Path) -> tuple[int, str]:
+    split = path.name.partition("-")[0]
+    return (tracks.SPLITS.index(split) if split in tracks.SPLITS else len(tracks.SPLITS), path.name)
 
 
 def _is_built(folder: Path) -> bool:
@@ -224,7 +229,7 @@ def _inside(audio: Audio, folder: Path) -> str:
 
 
 def _tracks_of_records(records: RecordRows) -> TrackRows:
-    """A track for each recording that records mention, in its first place; rows that cannot be read are left to them."""
+    """A track for each recording that records mention, in its first place; bad rows are told with the records."""
     seen: set[str] = set()
     for row in records:
         if isinstance(row, BadRow):

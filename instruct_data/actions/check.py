@@ -18,13 +18,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mllm import terminal
 from mllm.errors import ConfigError
 from mllm.instruct_data import checking, rows
 from mllm.instruct_data.checking import Seen, Settings
 from mllm.instruct_data.findings import Group, Tally
 
 SUMMARY = "tell what is wrong with a data set, or with a folder of your own"
-USAGE = "check DIR [--benchmark NAME=DIR ...] [--no-audio] [--workers N] [--json]"
+USAGE = "DIR [--benchmark NAME=DIR ...] [--no-audio] [--workers N] [--json]"
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _WIDTH = 120
 """Of tables that go into a file."""
@@ -40,13 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME=DIR",
         help="a source and the folder of its files, which must not be trained on; may be given several times",
     )
-    parser.add_argument(
-        "--audio",
-        action="store_true",
-        default=True,
-        help="open every recording (default); --no-audio leaves them closed",
-    )
-    parser.add_argument("--no-audio", dest="audio", action="store_false", help="leave recordings closed")
+    parser.add_argument("--no-audio", action="store_true", help="leave recordings closed")
     parser.add_argument(
         "--rate", type=PositiveInt, metavar="HZ", help="sample rate of every recording (default: as most have)"
     )
@@ -70,20 +65,19 @@ def run(options: Namespace) -> int:
     """Check; the exit status is 1 if there are errors."""
     settings = Settings(
         workers=options.workers,
-        listen=options.audio,
+        listen=not options.no_audio,
         expected_rate_hz=options.rate,
         benchmarks=_benchmarks(options.benchmark or []),
         longest_answer=options.longest_answer,
     )
     given = rows.open_rows(Path(options.folder), options.source)
     tally, seen = Tally(options.examples), Seen()
-    errors = Console(stderr=True)
-    with errors.status(f"checking {given.kind}") as status:
-        for finding in checking.check(given, settings, seen=seen, tell=status.update):
+    with terminal.progress(f"checking {given.kind}") as shown:
+        for finding in checking.check(given, settings, seen=seen, tell=shown.tell):
             tally.add(finding)
             if options.json:
                 print(json.dumps(finding.to_json(), ensure_ascii=True))
-    _say(
+    terminal.say(
         f"{given.folder} is {given.kind}: {seen.tracks:,} tracks, {seen.recordings:,} recordings heard, "
         f"{seen.records:,} records"
     )
@@ -141,7 +135,3 @@ def _show_examples(console: Console, group: Group) -> None:
 def _visible(text: str) -> str:
     """A stranger's text without characters that would move the cursor or change colours, and on one line."""
     return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
-
-
-def _say(sentence: str) -> None:
-    print(f"mllm: {_visible(sentence)}", file=sys.stderr, flush=True)

@@ -39,6 +39,12 @@ _WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"vocals?|vocalists?|singers?|singing|sings", (VOICE, "choir")),
 )
 """Words, and the instruments of which one must play where they are used rightly."""
+_WHOLE = re.compile(
+    r"pianos?|harpsichords?|organs?|accordions?|(?:acoustic |electric )?guitars?|harps?|choirs?|brass|saxophones?"
+    r"|sax|flutes?|synthesi[sz]ers?|synths?|drums|drum (?:kit|set)s?|vocals?|singers?|singing|sings",
+    re.IGNORECASE,
+)
+"""Words for all that an instrument's name stands for; who denies a violin has not denied a cello."""
 _NOT_BEFORE = r"(?<![\w#-])"
 _NOT_BEHIND = r"(?![\w-]|\s+(?:bass|drum|string(?!ed)|stop|point|roll forte|samples?|rhythm machine))"
 _INSTRUMENT = re.compile(
@@ -49,33 +55,40 @@ _INTERESTING = re.compile(
     r"|picc|recorder|phone|marimba|glock|mallet|synth|drum|voc|sing|bpm|beat|major|minor|dorian|mixolydian|/[48]|slow|fast",
     re.IGNORECASE,
 )
-_CLAUSE = re.compile(r"[.;!?\n()]+(?!\d)|,?\s+(?:but|while|whereas|although|though|yet)\s+", re.IGNORECASE)
+_CLAUSE = re.compile(
+    r"[.;!?\n()]+(?!\d)|,?(?<!everything)(?<!anything)(?<!nothing)(?<!\ball)\s+(?:but|while|whereas|although|though|yet)\s+",
+    re.IGNORECASE,
+)
 DENIAL = re.compile(
     r"\b(?:no|not|never|without|lacks?|lacking|absent|absence|missing|neither|nor|none|nothing|nobody|cannot|except"
-    r"|excepting|excludes?|excluding|excluded|minus|free of|devoid|instead|rather|replac\w+|silent|silence|gone|omit\w*"
-    r"|left out|leaves? out|drops? out|wrong|false|untrue|incorrect|hardly|barely|un\w+ed|odd one|unlike|fails?"
-    r"|nowhere|doubt\w*|den(?:y|ies)|miss|avoid\w*|apart from|other than|everything but|all but|false)\b|n[’']t\b|less\b",
+    r"|excepting|exclud\w+|minus|free of|devoid|instead|rather|replac\w+|silent|silence|gone|omit\w*|left out"
+    r"|leaves? out|drops? out|wrong|false|untrue|incorrect|hardly|barely|un\w+ed|odd one|unlike|fails?|nowhere"
+    r"|doubt\w*|den(?:y|ies)|miss|avoid\w*|apart from|other than|everything but|all but)\b|n[’']t\b|less\b",
     re.IGNORECASE,
 )
+"""Words that turn a clause, or what is asked, round."""
 _DOUBT = re.compile(
-    r"\b(?:like|as if|imitat\w*|reminiscent|similar\w*|resembl\w*|style of|might|may|maybe|perhaps|possibly|could|would"
-    r"|should|either|or|if|whether|seems?|almost|tell|effects?|emulat\w*|another|others?|second|unclear|question\w*"
-    r"|mention\w*|asks?|asked|claim\w*|assum\w*|premise|suppos\w*|statement|sa(?:id|ys)|you|try|recommend\w*|suggest\w*"
-    r"|prefer\w*|want\w*|love\w*|add\w*|next|than|compar\w*|transcri\w*|arrang\w*|originally|usually|typical\w*|version"
-    r"|both|each|learn\w*|practi\w*|perfect for|background for|suit\w*|fits?|synthetic|virtual|fake|inspir\w*|evok\w*)\b"
-    r"|\w-like|\?",
+    r"\b(?:like|as if|imitat\w*|reminiscent|similar\w*|resembl\w*|style of|might|may|maybe|perhaps|possibly|could"
+    r"|would|should|either|or|if|whether|seems?|almost|tell|effects?|emulat\w*|another|others?|second|unclear"
+    r"|question\w*|mention\w*|asks?|asked|claim\w*|assum\w*|premise|suppos\w*|statement|sa(?:id|ys)|you|try"
+    r"|recommend\w*|suggest\w*|prefer\w*|want\w*|love\w*|add\w*|next|than|compar\w*|transcri\w*|arrang\w*|originally"
+    r"|usually|typical\w*|version|both|each|learn\w*|practi\w*|perfect for|background for|suit\w*|fits?|synthetic"
+    r"|virtual|fake|inspir\w*|evok\w*)\b|\w-like|\?",
     re.IGNORECASE,
 )
+"""Words with which a clause claims nothing of this recording, or nothing for sure."""
 MOMENT = re.compile(
-    r"\d:\d\d|\d ?s\b|\bsec|\bminute|\bbegin|\bstart|\bend|\bintro|\boutro|\bverse|\bchorus\b|\bbridge|\bsection|\byet\b"
-    r"|\bstill\b|\buntil\b|\btill\b|\bbefore\b|\bafter\b|\bfirst\b|\blast\b|\bthen\b|\bsolo|\bpart\b|\bbars?\b|\bmeasure"
-    r"|\bhalf|\blater\b|\bonly\b|\bmore\b|\blonger\b|\benter|\bwhen\b|\bnow\b|\bquarter|\bmiddle|\bopening|\bat all times",
+    r"\d:\d\d|\d ?s\b|\b(?:sec|minute|begin|start|end|intro|outro|verse|bridge|section|measure|enter|quarter|middle"
+    r"|opening|solo)|\b(?:chorus|yet|still|until|till|before|after|first|last|then|part|bars?|half|later|only|more"
+    r"|longer|when|now)\b",
     re.IGNORECASE,
 )
+"""Words that speak of a part of the recording."""
 _NAME = r"(?:" + "|".join(words for words, _ in _WORDS) + r")"
 _LIST = rf"{_NAME}(?:\s*(?:,|,? or|,? nor|,? and|/)\s*(?:(?:any|an?|the)\s+)?{_NAME})*"
 _NONE_OF = re.compile(
-    rf"\b(?:there (?:is|are) no|contains? no|has no|have no|features? no|uses? no|with no|hears? no|without(?: any| an?)?|lacks(?: any| an?)?)\s+({_LIST})(?![\w-])|^no ({_LIST})(?![\w-])",
+    r"\b(?:(?:there (?:is|are)|contains?|has|have|features?|uses?|with|hears?) no|without(?: any| an?)?"
+    rf"|lacks(?: any| an?)?)\s+({_LIST})(?![\w-])|^no ({_LIST})(?![\w-])",
     re.IGNORECASE,
 )
 _TEMPO = re.compile(r"(?<![\d.,-])(\d{2,3}(?:\.\d+)?)\s?(?:bpm|beats (?:per|a|each) minute)\b", re.IGNORECASE)
@@ -95,7 +108,7 @@ class Claims:
     playing: list[tuple[str, frozenset[str]]] = dataclasses.field(default_factory=list)
     """One of these plays."""
     silent: list[tuple[str, frozenset[str]]] = dataclasses.field(default_factory=list)
-    """None of these plays."""
+    """None of these plays; only where the word names all of them."""
     tempi: list[float] = dataclasses.field(default_factory=list)
     keys: list[tuple[str, int, str]] = dataclasses.field(default_factory=list)
     """Word, pitch class of the tonic, mode."""
@@ -109,6 +122,11 @@ class Claims:
 def meaning(word: str) -> frozenset[str]:
     """The instruments of which a word may mean any."""
     return frozenset(next(names for words, names in _WORDS if re.fullmatch(words, word, re.IGNORECASE)))
+
+
+def is_whole(word: str) -> bool:
+    """Whether who denies it denies everything that it means."""
+    return _WHOLE.fullmatch(word) is not None
 
 
 def instruments_in(text: str) -> list[str]:
@@ -138,7 +156,7 @@ def _denied(clause: str, found: Claims) -> None:
     if len(DENIAL.findall(clause)) != 1:
         return
     if listed := _NONE_OF.search(clause):
-        found.silent += [(word, meaning(word)) for word in instruments_in(listed[1] or listed[2])]
+        found.silent += [(word, meaning(word)) for word in instruments_in(listed[1] or listed[2]) if is_whole(word)]
 
 
 def _said(clause: str, found: Claims) -> None:

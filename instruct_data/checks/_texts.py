@@ -1,7 +1,7 @@
 """Texts as checks compare them: without case and punctuation, as hashes, and as sketches of which near ones are found.
 
 In: texts. Out: 64-bit hashes, and of near texts the first that was like it. What is remembered of a text is its hash or
-its sketch. The sketch is MinHash over shingles of words (Broder, "On the resemblance and containment of documents", 1997).
+its sketch, MinHash over shingles of words (Broder, "On the resemblance and containment of documents", 1997).
 """
 
 from __future__ import annotations

@@ -27,9 +27,11 @@ class Check(checking.Check):
         longest = self.settings.longest_answer
         for number, (question, answer) in enumerate(told.turns, start=1):
             turn = f", turn {number}" if len(told.turns) > 1 else ""
-            if not answer.strip():
-                yield self.found("error", "empty answer", where + turn, "the answer is empty", "write it or take it out")
-            elif not question.strip():
+            if not any(character.isalnum() for character in answer):
+                yield self.found(
+                    "error", "empty answer", where + turn, f"the answer is {answer[:20]!r}", "write it or take it out"
+                )
+            elif not any(character.isalnum() for character in question):
                 yield self.found(
                     "error", "empty question", where + turn, "nothing is asked", "write the question or take it out"
                 )

@@ -84,10 +84,10 @@ class Check(checking.Check):
         texts = [(answer, _FEWEST_WORDS) for answer in (*record.choices, *(answer for _, answer in turns))]
         texts += [(question, _FEWEST_WORDS_OF_QUESTION) for question, _ in turns]
         for text, fewest in texts:
-                words = plain(text)
-                if words.count(" ") >= fewest - 1 and hash_of(words) not in self._texts:
-                    self._texts[hash_of(words)] = benchmark
-                    self._near.add(words, f"{benchmark} (record {record.id!r})", "benchmark")
+            words = plain(text)
+            if words.count(" ") >= fewest - 1 and hash_of(words) not in self._texts:
+                self._texts[hash_of(words)] = benchmark
+                self._near.add(words, f"{benchmark} (record {record.id!r})", "benchmark")
 
     def _family(self, family: str, where: str) -> Iterator[Finding]:
         benchmark = self._families.get(family)

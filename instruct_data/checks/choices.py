@@ -73,7 +73,9 @@ class Check(checking.Check):
             yield self.found("error", "single option", where, "there is nothing to choose", "add wrong options")
         if len(set(spoken)) < len(spoken):
             twice = next(choice for choice, count in Counter(spoken).items() if count > 1)
-            yield self.found("error", "option given twice", where, f"{twice!r} stands there twice", "replace one of them")
+            yield self.found(
+                "error", "option given twice", where, f"{twice!r} stands there twice", "replace one of them"
+            )
         if any(not choice.strip() for choice in choices):
             yield self.found("error", "empty option", where, "an option is empty", "write it")
         answer = plain(told.record.answer)

@@ -1,4 +1,4 @@
-"""Letters that another program broke: bytes that were not UTF-8, UTF-8 read as something else, halves, escapes of HTML."""
+"""Letters that another program broke: bytes that were not UTF-8, UTF-8 read as something else, halves, HTML."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ _DEFECTS = (
     (
         "HTML",
         "warning",
-        re.compile(r"&(?:amp|lt|gt|quot|nbsp|apos|#\d{1,6}|#x[0-9a-f]{1,5});|</?(?:br|p|b|i|a|div|span)\b[^<>]{0,60}>", re.I),
+        re.compile(
+            r"&(?:amp|lt|gt|quot|nbsp|apos|#\d{1,6}|#x[0-9a-f]{1,5});|</?(?:br|p|b|i|a|div|span)\b[^<>]{0,60}>", re.I
+        ),
         "write the characters themselves",
     ),
 )
@@ -63,5 +65,5 @@ class Check(checking.Check):
             if there := pattern.search(text):
                 around = text[max(0, there.start() - 15) : there.end() + 15]
                 yield self.found(
-                    "error" if severity == "error" else "warning", kind, where, f"{ascii(around)} holds it", cure
+                    "error" if severity == "error" else "warning", kind, where, f"{around!a} holds it", cure
                 )

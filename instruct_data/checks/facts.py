@@ -1,4 +1,4 @@
-"""Facts of a track against one another: times inside the recording, in order, names that exist, tempo as the beats say."""
+"""Facts of a track against one another: times in order and inside the recording, known names, tempo and beats."""
 
 from __future__ import annotations
 

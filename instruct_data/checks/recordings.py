@@ -1,4 +1,4 @@
-"""Recordings themselves: there, readable, long enough, heard on every channel, neither silent nor clipped, of one rate."""
+"""Recordings themselves: there, readable, long enough, on every channel, neither silent nor clipped, of one rate."""
 
 from __future__ import annotations
 
@@ -60,7 +60,11 @@ class Check(checking.Check):
         expected = self.settings.expected_rate_hz
         if expected is not None and rate != expected:
             yield self.found(
-                "warning", "other sample rate", where, f"{rate} Hz instead of {expected} Hz", f"resample it to {expected} Hz"
+                "warning",
+                "other sample rate",
+                where,
+                f"{rate} Hz instead of {expected} Hz",
+                f"resample it to {expected} Hz",
             )
         yield from self._of_levels(where, measured)
         missing = self._ends.get(heard.path, 0.0) - measured.seconds

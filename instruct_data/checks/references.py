@@ -29,7 +29,9 @@ class Check(checking.Check):
         """Of each track."""
         where = f"{row.place} (track {known.id!r})"
         if (identity := hash_of(known.id)) in self._tracks:
-            yield self.found("error", "id of two tracks", where, "another track has this id", "give it an id of its own")
+            yield self.found(
+                "error", "id of two tracks", where, "another track has this id", "give it an id of its own"
+            )
         self._tracks.add(identity)
         if self.rows.built and _leads_out(known.path):
             yield self.found(

@@ -14,7 +14,7 @@ from mllm.instruct_data.rows import Rows
 SUMMARY = "records are not repeated, and no long answer is given over and over"
 _FEWEST = 50
 _EXCESS = 0.05
-"""An answer that says something is in excess from this share of a split on; of fewer rows than `_FEWEST` nothing is said."""
+"""From this share of a split on an answer that says something is in excess, if at least `_FEWEST` rows have it."""
 _SAYS_SOMETHING = 40
 """Characters from which on an answer is more than yes, a number or a name."""
 
