@@ -39,12 +39,16 @@ _WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"vocals?|vocalists?|singers?|singing|sings", (VOICE, "choir")),
 )
 """Words, and the instruments of which one must play where they are used rightly."""
-_WHOLE = re.compile(
-    r"pianos?|harpsichords?|organs?|accordions?|(?:acoustic |electric )?guitars?|harps?|choirs?|brass|saxophones?"
-    r"|sax|flutes?|synthesi[sz]ers?|synths?|drums|drum (?:kit|set)s?|vocals?|singers?|singing|sings",
-    re.IGNORECASE,
+_DENIED: tuple[tuple[str, tuple[str, ...]], ...] = (
+    *((rf"{name}s?", (name,)) for name in ("piano", "harpsichord", "organ", "accordion", "harp", "choir", "flute")),
+    *((rf"{name}s?", (name,)) for name in ("acoustic guitar", "electric guitar", "saxophone", "brass")),
+    (r"sax", ("saxophone",)),
+    (r"guitars?", ("acoustic guitar", "electric guitar")),
+    (r"synthesi[sz]ers?|synths?", ("synthesizer",)),
+    (r"drums|drum (?:kit|set)s?", ("drums",)),
+    (r"vocals?|singers?|singing|sings", (VOICE,)),
 )
-"""Words for all that an instrument's name stands for; who denies a violin has not denied a cello."""
+"""Words, and all that is denied with them; who denies a violin has not denied a cello, so that it is not here."""
 _NOT_BEFORE = r"(?<![\w#-])"
 _NOT_BEHIND = r"(?![\w-]|\s+(?:bass|drum|string(?!ed)|stop|point|roll forte|samples?|rhythm machine))"
 _INSTRUMENT = re.compile(
@@ -108,7 +112,7 @@ class Claims:
     playing: list[tuple[str, frozenset[str]]] = dataclasses.field(default_factory=list)
     """One of these plays."""
     silent: list[tuple[str, frozenset[str]]] = dataclasses.field(default_factory=list)
-    """None of these plays; only where the word names all of them."""
+    """None of these plays."""
     tempi: list[float] = dataclasses.field(default_factory=list)
     keys: list[tuple[str, int, str]] = dataclasses.field(default_factory=list)
     """Word, pitch class of the tonic, mode."""
@@ -124,9 +128,10 @@ def meaning(word: str) -> frozenset[str]:
     return frozenset(next(names for words, names in _WORDS if re.fullmatch(words, word, re.IGNORECASE)))
 
 
-def is_whole(word: str) -> bool:
-    """Whether who denies it denies everything that it means."""
-    return _WHOLE.fullmatch(word) is not None
+@functools.lru_cache(maxsize=4096)
+def denied(word: str) -> frozenset[str]:
+    """Everything of which there is nothing where there is none of this; empty where that is not sure."""
+    return frozenset(next((names for words, names in _DENIED if re.fullmatch(words, word, re.IGNORECASE)), ()))
 
 
 def instruments_in(text: str) -> list[str]:
@@ -156,7 +161,7 @@ def _denied(clause: str, found: Claims) -> None:
     if len(DENIAL.findall(clause)) != 1:
         return
     if listed := _NONE_OF.search(clause):
-        found.silent += [(word, meaning(word)) for word in instruments_in(listed[1] or listed[2]) if is_whole(word)]
+        found.silent += [(word, denied(word)) for word in instruments_in(listed[1] or listed[2])]
 
 
 def _said(clause: str, found: Claims) -> None:

@@ -150,6 +150,6 @@ def _wrong_yes_or_no(question: str, answer: str, known: Known) -> str:
     yes = said[1].lower() in ("yes", "yeah", "correct", "right", "true")
     if yes and _is_silent(names, known):
         return f"the answer says that there is {words[0]!r}, and the track has none"
-    if not yes and _claims.is_whole(words[0]) and _plays(names, known):
+    if not yes and _plays(_claims.denied(words[0]), known):
         return f"the answer says that there is no {words[0]!r}, and the track has it"
     return ""
