@@ -19,6 +19,7 @@ from mllm.instruct_data.findings import Finding, Severity
 from mllm.instruct_data.measuring import Measured
 from mllm.instruct_data.records import Record
 from mllm.instruct_data.rows import BadRow, Row, Rows
+from mllm.instruct_data.texts import plain
 from mllm.instruct_data.tracks import Track
 from mllm.messages import Audio, Message, Text
 
@@ -83,6 +84,8 @@ class Told:
     """Those of its tracks that the data set holds."""
     turns: tuple[tuple[str, str], ...]
     """Question and answer of each turn."""
+    words: tuple[tuple[str, str], ...]
+    """The same as `texts.plain` gives them."""
 
 
 class Check:
@@ -263,11 +266,13 @@ def _records(
         if seen.records % 1000 == 0:
             tell(f"{seen.records:,} records")
         record: Record = row.value
+        turns = turns_of(record.messages)
         told = Told(
             place=row.place,
             record=record,
             tracks=tuple(library[one] for one in record.tracks if one in library),
-            turns=turns_of(record.messages),
+            turns=turns,
+            words=tuple((plain(question), plain(answer)) for question, answer in turns),
         )
         for watch in watchers:
             yield from watch(told)

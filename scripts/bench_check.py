@@ -1,8 +1,8 @@
 """How long `mllm data check` takes over many records: makes a data set, checks it as a process, prints figures.
 
-In: options. Out: a line of JSON: records, tracks, megabytes on disk, seconds from process start to end, peak memory; and
-what was found, on standard error. The data set is written as builds are, with facts drawn at random and answers that agree with them; it
-has no recordings, which take their own time (about 0.05 s each of 30 s on one core).
+In: options. Out: a line of JSON: records, tracks, megabytes on disk, seconds from process start to end, peak memory;
+and what was found, on standard error. The data set is written as builds are, with facts drawn at random and answers
+that agree with them; it has no recordings, which take their own time (about 0.05 s each of 20 s on one core).
 """
 
 from __future__ import annotations

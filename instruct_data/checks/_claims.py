@@ -54,40 +54,36 @@ _NOT_BEHIND = r"(?![\w-]|\s+(?:bass|drum|string(?!ed)|stop|point|roll forte|samp
 _INSTRUMENT = re.compile(
     _NOT_BEFORE + "(?:" + "|".join(f"({words})" for words, _ in _WORDS) + ")" + _NOT_BEHIND, re.IGNORECASE
 )
-_INTERESTING = re.compile(
-    r"pian|harp|organ|accord|guitar|bass|violi|cell|string|choir|chorus|trump|tromb|tuba|horn|brass|sax|clarin|obo|flu"
-    r"|picc|recorder|phone|marimba|glock|mallet|synth|drum|voc|sing|bpm|beat|major|minor|dorian|mixolydian|/[48]|slow|fast",
-    re.IGNORECASE,
-)
 _CLAUSE = re.compile(
     r"[.;!?\n()]+(?!\d)|,?(?<!everything)(?<!anything)(?<!nothing)(?<!\ball)\s+(?:but|while|whereas|although|though|yet)\s+",
     re.IGNORECASE,
 )
-DENIAL = re.compile(
-    r"\b(?:no|not|never|without|lacks?|lacking|absent|absence|missing|neither|nor|none|nothing|nobody|cannot|except"
-    r"|excepting|exclud\w+|minus|free of|devoid|instead|rather|replac\w+|silent|silence|gone|omit\w*|left out"
-    r"|leaves? out|drops? out|wrong|false|untrue|incorrect|hardly|barely|un\w+ed|odd one|unlike|fails?|nowhere"
-    r"|doubt\w*|den(?:y|ies)|miss|avoid\w*|apart from|other than|everything but|all but)\b|n[’']t\b|less\b",
-    re.IGNORECASE,
+_WORD = re.compile(r"[\w'’/]+(?:-\w+)*|[:?]")
+_NAMING = re.compile(
+    r"pian.*|.*harp.*|.*organ.*|accord.*|.*guitar.*|.*bass.*|viol.*|cell.*|string.*|choirs?|chorus|trump.*|tromb.*|tubas?"
+    r"|horns?|brass|sax.*|clarin.*|obo.*|flu.*|picc.*|recorders?|.*phones?|marimba.*|glock.*|mallets|synth.*|drum.*"
+    r"|voc.*|sing.*|.*bpm|beats|major|minor|dorian|mixolydian|\d+/[48]|slow.*|fast.*"
 )
-"""Words that turn a clause, or what is asked, round."""
-_DOUBT = re.compile(
-    r"\b(?:like|as if|imitat\w*|reminiscent|similar\w*|resembl\w*|style of|might|may|maybe|perhaps|possibly|could"
-    r"|would|should|either|or|if|whether|seems?|almost|tell|effects?|emulat\w*|another|others?|second|unclear"
-    r"|question\w*|mention\w*|asks?|asked|claim\w*|assum\w*|premise|suppos\w*|statement|sa(?:id|ys)|you|try"
-    r"|recommend\w*|suggest\w*|prefer\w*|want\w*|love\w*|add\w*|next|than|compar\w*|transcri\w*|arrang\w*|originally"
-    r"|usually|typical\w*|version|both|each|learn\w*|practi\w*|perfect for|background for|suit\w*|fits?|synthetic"
-    r"|virtual|fake|inspir\w*|evok\w*)\b|\w-like|\?",
-    re.IGNORECASE,
+_DENYING = re.compile(
+    r"no|not|never|without|lacks?|lacking|absent|absence|missing|neither|nor|none|nothing|nobody|cannot|except|excepting"
+    r"|exclud\w+|minus|devoid|instead|rather|replac\w+|silent|silence|gone|omit\w*|wrong|false|untrue|incorrect|hardly"
+    r"|barely|un\w+ed|odd|unlike|fails?|nowhere|doubt\w*|den(?:y|ies)|miss|avoid\w*|other|\w+n[’']t|\w*less"
 )
-"""Words with which a clause claims nothing of this recording, or nothing for sure."""
-MOMENT = re.compile(
-    r"\d:\d\d|\d ?s\b|\b(?:sec|minute|begin|start|end|intro|outro|verse|bridge|section|measure|enter|quarter|middle"
-    r"|opening|solo)|\b(?:chorus|yet|still|until|till|before|after|first|last|then|part|bars?|half|later|only|more"
-    r"|longer|when|now)\b",
-    re.IGNORECASE,
+_DENYING_PHRASES = ("free of", "left out", "leave out", "leaves out", "drop out", "drops out", "apart from", "but ")
+_DOUBTING = re.compile(
+    r"like|imitat\w*|reminiscent|similar\w*|resembl\w*|might|may|maybe|perhaps|possibly|could|would|should|either|or|if"
+    r"|whether|seems?|almost|tell|effects?|emulat\w*|another|others?|second|unclear|question\w*|mention\w*|asks?|asked"
+    r"|claim\w*|assum\w*|premise|suppos\w*|statement|said|says|you|try|recommend\w*|suggest\w*|prefer\w*|want\w*|love\w*"
+    r"|add\w*|next|than|compar\w*|transcri\w*|arrang\w*|originally|usually|typical\w*|version|both|each|learn\w*"
+    r"|practi\w*|perfect|background|suit\w*|fits?|synthetic|virtual|fake|inspir\w*|evok\w*|\w+-like|\?"
 )
-"""Words that speak of a part of the recording."""
+_OF_A_MOMENT = re.compile(
+    r":|\d+s|(?:sec|minute|begin|start|end|intro|outro|verse|bridge|section|measure|enter|quarter|middle|opening|solo)\w*"
+    r"|chorus|yet|still|until|till|before|after|first|last|then|part|bars?|half|later|only|more|longer|when|now|s"
+)
+NAMES, DENIES, DOUBTS, MOMENT = 1, 2, 4, 8
+"""What a word does in a sentence: it may name what is looked for; turns round what is said; says that it is said of
+something else or not for sure; speaks of a part of the recording."""
 _NAME = r"(?:" + "|".join(words for words, _ in _WORDS) + r")"
 _LIST = rf"{_NAME}(?:\s*(?:,|,? or|,? nor|,? and|/)\s*(?:(?:any|an?|the)\s+)?{_NAME})*"
 _NONE_OF = re.compile(
@@ -122,6 +118,24 @@ class Claims:
     """"slow" and "fast"."""
 
 
+@functools.lru_cache(maxsize=65_536)
+def _does(word: str) -> int:
+    """What a word in small letters does."""
+    kinds = ((NAMES, _NAMING), (DENIES, _DENYING), (DOUBTS, _DOUBTING), (MOMENT, _OF_A_MOMENT))
+    return sum(kind for kind, pattern in kinds if pattern.fullmatch(word))
+
+
+def does(text: str) -> int:
+    """What the words of a text do, together."""
+    small = text.lower()
+    done = 0
+    for word in _WORD.findall(small):
+        done |= _does(word)
+    if any(phrase in small for phrase in _DENYING_PHRASES):
+        done |= DENIES
+    return done
+
+
 @functools.lru_cache(maxsize=4096)
 def meaning(word: str) -> frozenset[str]:
     """The instruments of which a word may mean any."""
@@ -139,26 +153,28 @@ def instruments_in(text: str) -> list[str]:
     return [match[0] for match in _INSTRUMENT.finditer(text)]
 
 
+@functools.lru_cache(maxsize=16_384)
 def claims(text: str) -> Claims | None:
     """What a text claims; None where it speaks of nothing that is looked for."""
-    if not _INTERESTING.search(text):
+    if not does(text) & NAMES:
         return None
     found = Claims()
     for clause in _CLAUSE.split(text):
-        stripped = clause.strip(" ,")
-        if not stripped:
+        done = does(clause)
+        if not done & NAMES:
             continue
-        if DENIAL.search(stripped):
-            _denied(stripped, found)
-        elif not _DOUBT.search(stripped):
-            _said(stripped, found)
+        if done & DENIES:
+            if not done & MOMENT:
+                _denied(clause.strip(" ,"), found)
+        elif not done & DOUBTS:
+            _said(clause.strip(" ,"), found)
     return found
 
 
 def _denied(clause: str, found: Claims) -> None:
-    if _DOUBT.sub("", clause.replace(" or ", " , ")) != clause.replace(" or ", " , ") or MOMENT.search(clause):
-        return
-    if len(DENIAL.findall(clause)) != 1:
+    """What a clause denies that has one word of denial, and no word of doubt but between what it lists."""
+    words = [_does(word) for word in _WORD.findall(clause.lower()) if word not in ("or", "nor")]
+    if sum(1 for done in words if done & DENIES) != 1 or any(done & DOUBTS for done in words):
         return
     if listed := _NONE_OF.search(clause):
         found.silent += [(word, denied(word)) for word in instruments_in(listed[1] or listed[2])]

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 
 from mllm.instruct_data import checking
 from mllm.instruct_data.checking import Told
-from mllm.instruct_data.checks._texts import plain
 from mllm.instruct_data.findings import Finding
 
 SUMMARY = "questions and answers are there, not over-long, and hold no unfilled fields"
 _UNFILLED = re.compile(
-    r"\{[a-z_]*\}|<(?:it|noun|this|that|of_it|in_it|name|instrument|key|tempo)>|\[[^\[\]|]+\|[^\[\]]*\]|\bNaN\b"
-    r"|\bundefined\b|^None$|^null$|^nan$"
+    r"\{[a-z_]*\}|<(?:it|noun|this|that|of_it|in_it|name|instrument|key|tempo)>|\[[^\[\]|]+\|[^\[\]]*\]"
 )
+_OF_PROGRAMS = ("None", "null", "nan", "NaN", "undefined", "[]", "{}")
+"""What programs write where they have nothing."""
 _LEAST_REPEATED = 12
+"""A shorter answer may well be the same as its question."""
 
 
 class Check(checking.Check):
@@ -35,7 +36,7 @@ class Check(checking.Check):
                 yield self.found(
                     "error", "empty question", where + turn, "nothing is asked", "write the question or take it out"
                 )
-            elif len(answer) >= 8 and len(answer) > _LEAST_REPEATED and plain(answer) == plain(question):
+            elif len(answer) > _LEAST_REPEATED and told.words[number - 1][0] == told.words[number - 1][1]:
                 yield self.found(
                     "error", "answer that repeats the question", where + turn, "says what was asked", "write an answer"
                 )
@@ -48,11 +49,21 @@ class Check(checking.Check):
                     "shorten it, or training cuts it off (--longest-answer sets the bound)",
                 )
             for name, text in (("question", question), ("answer", answer)):
-                if unfilled := _UNFILLED.search(text):
+                if unfilled := _unfilled(text):
                     yield self.found(
                         "error",
                         "unfilled field",
                         where + turn,
-                        f"the {name} holds {unfilled[0]!r}",
+                        f"the {name} holds {unfilled!r}",
                         "fill it in, or take the record out",
                     )
+
+
+def _unfilled(text: str) -> str:
+    """What was left in a text; empty: nothing."""
+    if text.strip(" .") in _OF_PROGRAMS:
+        return text
+    if "{" not in text and "<" not in text and "[" not in text:
+        return ""
+    there = _UNFILLED.search(text)
+    return there[0] if there else ""

@@ -13,10 +13,10 @@ from mllm import registry
 from mllm.errors import MllmError
 from mllm.instruct_data import checking
 from mllm.instruct_data.checking import Known, Settings, Told, turns_of
-from mllm.instruct_data.checks._texts import NearTexts, hash_of, plain
 from mllm.instruct_data.findings import Finding
 from mllm.instruct_data.records import Record
 from mllm.instruct_data.rows import Row, Rows
+from mllm.instruct_data.texts import NearTexts, hash_of, plain
 from mllm.instruct_data.tracks import Track
 
 SUMMARY = "nothing of the benchmarks that are given (--benchmark NAME=DIR) is trained on"

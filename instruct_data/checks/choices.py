@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from mllm.instruct_data import checking
 from mllm.instruct_data.checking import Settings, Told
 from mllm.instruct_data.checks import _chance
-from mllm.instruct_data.checks._texts import plain
 from mllm.instruct_data.findings import Finding
 from mllm.instruct_data.rows import Rows
+from mllm.instruct_data.texts import plain
 
 SUMMARY = "options of a multiple choice are whole, and neither place nor length gives the right one away"
 _FEWEST = 40
@@ -78,7 +78,7 @@ class Check(checking.Check):
             )
         if any(not choice.strip() for choice in choices):
             yield self.found("error", "empty option", where, "an option is empty", "write it")
-        answer = plain(told.record.answer)
+        answer = told.words[-1][1]
         letter = chr(ord("a") + choices.index(right))
         if plain(right) not in answer and answer.split()[:1] != [letter]:
             yield self.found(
@@ -88,7 +88,7 @@ class Check(checking.Check):
                 f"the right option is {right!r}, and the answer is {told.record.answer[:60]!r}",
                 "correct the answer, or which option is right",
             )
-        question = plain(told.turns[-1][0]) if told.turns else ""
+        question = told.words[-1][0]
         if missing := [choice for choice, words in zip(choices, spoken, strict=True) if words not in question]:
             yield self.found(
                 "error",

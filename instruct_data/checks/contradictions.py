@@ -66,7 +66,7 @@ class Check(checking.Check):
 
 def _turned_round(question: str) -> bool:
     """Whether an answer may name what is not there."""
-    return bool(_claims.DENIAL.search(question))
+    return bool(_claims.does(question) & _claims.DENIES)
 
 
 def _against(found: Claims | None, known: Known) -> Iterator[tuple[str, str, str]]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from mllm.instruct_data import checking
 from mllm.instruct_data.checking import Known, Settings, Told
-from mllm.instruct_data.checks._texts import NearTexts, hash_of, plain
 from mllm.instruct_data.findings import Finding
 from mllm.instruct_data.rows import Row, Rows
+from mllm.instruct_data.texts import NearTexts, hash_of, plain
 from mllm.instruct_data.tracks import Track
 
 SUMMARY = "no recording, family, caption or test wording stands on both sides of a split"
@@ -37,7 +37,7 @@ class Check(checking.Check):
         yield from self._one_side("recording", known.path, known.split, where)
         yield from self._one_side("family", known.family, known.split, where)
         for caption in row.value.captions or ():
-            yield from self._text(caption, known.split, where, known.family)
+            yield from self._text(caption, plain(caption), known.split, where, known.family)
 
     def of_record(self, told: Told) -> Iterator[Finding]:
         """Of each record."""
@@ -48,10 +48,10 @@ class Check(checking.Check):
         for family in record.families:
             yield from self._one_side("family", family, record.split, where)
         if record.template == "free":
-            for _, answer in told.turns:
-                yield from self._text(answer, record.split, where, " ".join(record.families))
+            for (_, answer), (_, words) in zip(told.turns, told.words, strict=True):
+                yield from self._text(answer, words, record.split, where, " ".join(record.families))
         elif record.split in self._questions and not record.choices:
-            self._questions[record.split] |= {hash_of(plain(question)) for question, _ in told.turns}
+            self._questions[record.split] |= {hash_of(question) for question, _ in told.words}
 
     def at_end(self) -> Iterator[Finding]:
         """Wordings of the test that are trained on."""
@@ -79,8 +79,7 @@ class Check(checking.Check):
                 _CURE,
             )
 
-    def _text(self, text: str, split: str, where: str, family: str) -> Iterator[Finding]:
-        words = plain(text)
+    def _text(self, text: str, words: str, split: str, where: str, family: str) -> Iterator[Finding]:
         if words.count(" ") < _FEWEST_WORDS - 1:
             return
         key = hash_of(words)

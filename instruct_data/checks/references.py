@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 
 from mllm.instruct_data import checking
 from mllm.instruct_data.checking import Known, Settings, Told
-from mllm.instruct_data.checks._texts import hash_of
 from mllm.instruct_data.findings import Finding
 from mllm.instruct_data.rows import Row, Rows
+from mllm.instruct_data.texts import hash_of
 from mllm.instruct_data.tracks import Track
 from mllm.messages import Audio
 

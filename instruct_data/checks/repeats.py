@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from mllm.instruct_data import checking
 from mllm.instruct_data.checking import Settings, Told
-from mllm.instruct_data.checks._texts import hash_of, plain
 from mllm.instruct_data.findings import Finding
 from mllm.instruct_data.rows import Rows
+from mllm.instruct_data.texts import hash_of
 
 SUMMARY = "records are not repeated, and no long answer is given over and over"
 _FEWEST = 50
@@ -32,7 +32,7 @@ class Check(checking.Check):
     def of_record(self, told: Told) -> Iterator[Finding]:
         """Of each record."""
         record = told.record
-        texts = [plain(text) for turn in told.turns for text in turn]
+        texts = [text for turn in told.words for text in turn]
         same = hash_of(*record.tracks, "", *texts)
         if same in self._seen:
             yield self.found(
