@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,15 +19,13 @@ from rich.text import Text
 
 from mllm import terminal
 from mllm.errors import ConfigError
-from mllm.instruct_data import checking, rows
+from mllm.instruct_data import checking, rows, shown
 from mllm.instruct_data.checking import Seen, Settings
 from mllm.instruct_data.findings import Group, Tally
 
 SUMMARY = "tell what is wrong with a data set, or with a folder of your own"
 USAGE = "DIR [--benchmark NAME=DIR ...] [--no-audio] [--workers N] [--json]"
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
-_WIDTH = 120
-"""Of tables that go into a file."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -72,8 +69,8 @@ def run(options: Namespace) -> int:
     )
     given = rows.open_rows(Path(options.folder), options.source)
     tally, seen = Tally(options.examples), Seen()
-    with terminal.progress(f"checking {given.kind}") as shown:
-        for finding in checking.check(given, settings, seen=seen, tell=shown.tell):
+    with terminal.progress(f"checking {given.kind}") as progress:
+        for finding in checking.check(given, settings, seen=seen, tell=progress.tell):
             tally.add(finding)
             if options.json:
                 print(json.dumps(finding.to_json(), ensure_ascii=True))
@@ -101,7 +98,7 @@ def _benchmarks(given: Sequence[str]) -> Mapping[str, Path]:
 
 
 def _show(tally: Tally) -> None:
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+    console = shown.console()
     groups = list(tally.groups())
     if not groups:
         console.print("Nothing is wrong.")
@@ -127,11 +124,6 @@ def _show_examples(console: Console, group: Group) -> None:
     console.print()
     console.print(Text(f"{group.severity}: {group.kind}", _STYLES[group.severity]))
     for finding in group.examples:
-        console.print(Text(f"  {_visible(str(finding))}"))
+        console.print(Text(f"  {shown.visible(str(finding))}"))
     if group.count > len(group.examples):
         console.print(Text(f"  … and {group.count - len(group.examples):,} more (--examples N, --json)", "dim"))
-
-
-def _visible(text: str) -> str:
-    """A stranger's text without characters that would move the cursor or change colours, and on one line."""
-    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
