@@ -65,7 +65,7 @@ def timeline(
     )
     return (
         f'<svg class="timeline" viewBox="0 0 {_TIMELINE_LABEL + _TIMELINE_WIDTH} {height + 18}" role="img" '
-        f'aria-label="{_escaped(f"What plays when. {told}")}">{"".join(rows)}{_seconds_axis(seconds, height)}'
+        f'aria-label="{_escaped(f"What plays when. {told}")}">{_seconds_axis(seconds, height)}{"".join(rows)}'
         f'<line class="now" x1="{_TIMELINE_LABEL}" x2="{_TIMELINE_LABEL}" y1="0" y2="{height}"/></svg>'
     )
 

@@ -29,7 +29,7 @@ from mllm.instruct_data.statistics import Statistics, ordered, splits_of
 from mllm.instruct_data.tracks import Track
 
 LONGEST_SECONDS = 30.0
-RECORDS_OF_A_TRACK = 16
+RECORDS_OF_A_TRACK = 12
 _RATE_HZ = 24_000
 _BLOCK_FRAMES = 24_000
 _OPUS_COMPRESSION = 0.85
@@ -139,8 +139,10 @@ def _banner(statistics: Statistics, unfinished: bool) -> str:
 
 
 def _tiles(statistics: Statistics) -> str:
+    hours = statistics.hours
+    length = (f"{hours:,.1f}", "hours of music") if hours >= 1 else (f"{60 * hours:.1f}", "minutes of music")
     figures = (
-        (f"{statistics.hours:,.1f}", "hours of music"),
+        length,
         (f"{statistics.tracks.total():,}", "recordings"),
         (f"{statistics.records.total():,}", "conversations"),
         (f"{len(statistics.task_by_split):,}", "tasks"),

@@ -5,6 +5,7 @@ In: a folder. Out: tracks and records, or these as files with a true manifest. K
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -41,6 +42,7 @@ _CAPTIONS = (
 _PAIRS = (("piano", "bass"), ("flute", "harp"), ("organ", "choir"), ("drums", "brass"), ("strings", "harpsichord"))
 
 
+@functools.lru_cache(maxsize=64)
 def melody(seed: int, seconds: float = SECONDS, rate_hz: int = RATE_HZ) -> npt.NDArray[np.float32]:
     """Plucked notes over a beat of noise, other notes for every seed; loudest sample 0.7."""
     rng = np.random.default_rng(seed)
@@ -54,7 +56,9 @@ def melody(seed: int, seconds: float = SECONDS, rate_hz: int = RATE_HZ) -> npt.N
         if rng.random() < 0.5:
             sound[begin : begin + 2000] += rng.normal(size=2000) * np.linspace(0.5, 0, 2000)
     sound = sound[: int(seconds * rate_hz)]
-    return (0.7 * sound / np.abs(sound).max()).astype(np.float32)
+    made = (0.7 * sound / np.abs(sound).max()).astype(np.float32)
+    made.flags.writeable = False
+    return made
 
 
 def tracks() -> list[Track]:
