@@ -42,7 +42,7 @@ class Timing:
 def perform(layers: Sequence[Layer], timing: Timing, rng: np.random.Generator) -> tuple[Part, ...]:
     """Parts for `layers`, the loudest at 0 dB, without those that hardly sound within the clip."""
     parts = [_in_seconds(layer, timing, rng) for layer in layers]
-    return tuple(_loudest_at_zero([part for part in parts if _sounds_enough(part, timing.seconds)]))
+    return tuple(loudest_at_zero([part for part in parts if sounds_enough(part, timing.seconds)]))
 
 
 def activity(parts: Sequence[Part], seconds: float) -> dict[str, tuple[tuple[float, float], ...]]:
@@ -58,8 +58,8 @@ def activity(parts: Sequence[Part], seconds: float) -> dict[str, tuple[tuple[flo
 
 def _in_seconds(layer: Layer, timing: Timing, rng: np.random.Generator) -> Part:
     lead, seconds, quarter_seconds = timing.lead_seconds, timing.seconds, timing.quarter_seconds
-    onsets = _swung(layer.rows[:, 0], timing.swing)
-    offsets = _swung(layer.rows[:, 0] + layer.rows[:, 1], timing.swing)
+    onsets = swung(layer.rows[:, 0], timing.swing)
+    offsets = swung(layer.rows[:, 0] + layer.rows[:, 1], timing.swing)
     shake = np.clip(rng.normal(0, timing.jitter_seconds, len(onsets)), -MOST_JITTER_SECONDS, MOST_JITTER_SECONDS)
     start = onsets * quarter_seconds - lead + shake
     stop = offsets * quarter_seconds - lead + shake
@@ -71,11 +71,11 @@ def _in_seconds(layer: Layer, timing: Timing, rng: np.random.Generator) -> Part:
         instrument=layer.instrument,
         program=layer.program,
         gain_db=layer.gain_db,
-        notes=_without_clashes(notes[np.argsort(notes[:, 0], kind="stable")]),
+        notes=without_clashes(notes[np.argsort(notes[:, 0], kind="stable")]),
     )
 
 
-def _swung(times: NDArray[np.float64], swing: float) -> NDArray[np.float64]:
+def swung(times: NDArray[np.float64], swing: float) -> NDArray[np.float64]:
     """Quarter-note times with the second half of each beat starting at `swing` of it."""
     whole = np.floor(times)
     part = times - whole
@@ -84,7 +84,7 @@ def _swung(times: NDArray[np.float64], swing: float) -> NDArray[np.float64]:
     )
 
 
-def _without_clashes(notes: NDArray[np.float64]) -> NDArray[np.float64]:
+def without_clashes(notes: NDArray[np.float64]) -> NDArray[np.float64]:
     """A note of one pitch ends before the next of that pitch starts; of two that start together one is kept."""
     kept = np.ones(len(notes), dtype=bool)
     last: dict[int, int] = {}
@@ -101,7 +101,8 @@ def _without_clashes(notes: NDArray[np.float64]) -> NDArray[np.float64]:
     return notes[kept]
 
 
-def _sounds_enough(part: Part, seconds: float) -> bool:
+def sounds_enough(part: Part, seconds: float) -> bool:
+    """Whether a listener to the first `seconds` could say that the part plays."""
     inside = part.notes[(part.notes[:, 0] >= 0) & (part.notes[:, 0] < seconds)]
     if part.is_drums:
         return len(inside) >= LEAST_DRUM_HITS
@@ -111,7 +112,8 @@ def _sounds_enough(part: Part, seconds: float) -> bool:
     )
 
 
-def _loudest_at_zero(parts: list[Part]) -> list[Part]:
+def loudest_at_zero(parts: list[Part]) -> list[Part]:
+    """Parts with their gains moved so that the loudest has 0 dB, and none less than `QUIETEST_PART_DB`."""
     if not parts:
         return parts
     loudest = max(part.gain_db for part in parts)

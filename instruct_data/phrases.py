@@ -20,6 +20,7 @@ PARTS: dict[str, str] = {
     "of_it": "|| of it| of this| here| of the <noun>| of this <noun>",
     "in_it": "||| in it| here| in this| in there| in the <noun>| in this <noun>| on this <noun>| in the mix| at all"
     "| anywhere| at any point| in the background| somewhere| in what you hear| on the recording",
+    "place": "||| here| in the <noun>| in this <noun>| in this",
     "hear": "hear|hear|detect|notice|recognise|recognize|make out|pick up|find|perceive|spot",
     "has": "has|contains|includes|features|uses|involves|employs|comes with|makes use of|is played with",
     "have": "have|contain|include|feature|use|involve|employ|come with|make use of",

@@ -2,10 +2,9 @@
 
 In: tunes, sound fonts, a seed, an output folder. Out: in that folder `audio/<shard>/<id>.flac` (16 bit, 24 kHz, mono),
 `notes/<shard>/<id>.npz` and `labels.jsonl`, one line a clip; of a varied build also `stems/<shard>/<id>.flac`, each
-instrument alone before room and noise, one channel an instrument in the order of the label. A clip
-depends on nothing but its seed and index (labels
-and notes exactly, samples but for the first three milliseconds of notes, see `FontSynthesizer.render`); a build that
-was killed goes on where it stopped. Does not read scores itself and knows nothing of models.
+instrument alone before room and noise, one channel an instrument in the order of the label. A clip depends on nothing
+but its seed and index, to the byte; a build that was killed goes on where it stopped. Does not read scores itself and
+knows nothing of models.
 """
 
 from __future__ import annotations

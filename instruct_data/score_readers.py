@@ -1,8 +1,7 @@
 """Readers of score collections: music21's corpus, POP909, OpenEWLD, and any folder of MusicXML, ABC or MIDI files.
 
-In: a folder. Out: an iterator of `Tune` whose key and meter were stated by the source and agree with the notes; a
-score that changes key for good, is modal, or has another meter is left out. Only collections in the public domain or
-under a free licence are named here; Essen and Palestrina are not.
+In: a folder. Out: an iterator of `Tune` with an exact key and meter, see `score_files`. Only collections in the public
+domain or under a free licence are named here; Essen and Palestrina are not.
 """
 
 from __future__ import annotations
@@ -11,17 +10,17 @@ import contextlib
 import dataclasses
 import sqlite3
 import warnings
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mllm import facts
 from mllm.errors import ConfigError
-from mllm.instruct_data.scores import BAR_QUARTERS, QUALITIES, Chord, Tune, family_of_title, sound_tune
+from mllm.instruct_data import score_limits, score_worker
+from mllm.instruct_data.score_files import tunes_of_file
+from mllm.instruct_data.scores import QUALITIES, Chord, Tune, family_of_title, sorted_notes, sound_tune
 
 MUSIC21_COLLECTIONS: dict[str, tuple[str, str, str]] = {
     "ryansMammoth": (
@@ -40,19 +39,6 @@ MUSIC21_COLLECTIONS: dict[str, tuple[str, str, str]] = {
 """Collections read from music21's corpus: file pattern, kind, licence."""
 
 SCORE_SUFFIXES = (".mxl", ".musicxml", ".xml", ".abc", ".mid", ".midi", ".krn")
-_UNREADABLE = (
-    ValueError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    TypeError,
-    ZeroDivisionError,
-    SyntaxError,
-    zipfile.BadZipFile,
-)
-"""What music21 raises, besides its own errors, for files that are not what their names say (an XML error is a
-SyntaxError)."""
-_METER_ALIASES = {"2/2": "4/4"}
 _DEGREE_STEPS = dict(
     zip(
         ("1", "b2", "2", "9", "b3", "3", "4", "11", "#4", "b5", "5", "#5", "b6", "6", "13", "bb7", "b7", "7"),
@@ -61,26 +47,6 @@ _DEGREE_STEPS = dict(
     )
 )
 """Scale degrees in Harte's notation: semitones above the root."""
-_CHORD_KINDS: tuple[tuple[str, str], ...] = (
-    ("major-seventh", "maj7"),
-    ("major-ninth", "maj7"),
-    ("major-sixth", "maj6"),
-    ("major-minor", "min"),
-    ("major", "maj"),
-    ("minor-seventh", "min7"),
-    ("minor-ninth", "min7"),
-    ("minor-sixth", "min6"),
-    ("minor", "min"),
-    ("dominant", "7"),
-    ("diminished-seventh", "dim7"),
-    ("diminished", "dim"),
-    ("half-diminished", "hdim7"),
-    ("augmented-seventh", "7"),
-    ("augmented", "aug"),
-    ("suspended-second", "sus2"),
-    ("suspended", "sus4"),
-    ("power", "maj"),
-)
 
 
 def read_music21_corpus(corpus: Path, collections: tuple[str, ...] = tuple(MUSIC21_COLLECTIONS)) -> Iterator[Tune]:
@@ -97,10 +63,32 @@ def read_music21_corpus(corpus: Path, collections: tuple[str, ...] = tuple(MUSIC
             yield from _read_file(path, source=collection, licence=licence, kind=kind)
 
 
-def read_folder(folder: Path, *, licence: str) -> Iterator[Tune]:
-    """Tunes of every score file below `folder`; a score of one part is a melody, of several parts "parts"."""
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SCORE_SUFFIXES):
-        yield from _read_file(path, source=folder.name, licence=licence, kind="")
+def read_folder(
+    folder: Path, *, licence: str, tell: Callable[[Path, str], None] | None = None, most_seconds: float = 60.0
+) -> Iterator[Tune]:
+    """Tunes of every score file below `folder`; a score of one part is a melody, of several parts "parts".
+
+    Files are read in a process of their own: one that is damaged, that explodes when it is opened or that takes too
+    long is passed over.
+
+    Args:
+        folder: with .mid, .musicxml, .mxl, .xml, .abc or .krn files, at any depth.
+        licence: of all of them.
+        tell: told (file, why) of every file, or score within a file, that is passed over.
+        most_seconds: how long a file may take.
+    """
+    reader = score_worker.Reader(most_seconds=most_seconds)
+    with contextlib.closing(reader):
+        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SCORE_SUFFIXES and not p.is_dir()):
+            problem = score_limits.problem_of(path)
+            name = f"{folder.name}/{path.relative_to(folder).as_posix()}"
+            tunes, refused = (
+                ([], [problem]) if problem else reader.read(path, name=name, source=folder.name, licence=licence)
+            )
+            for reason in refused:
+                if tell is not None:
+                    tell(path, reason)
+            yield from tunes
 
 
 def read_openewld(folder: Path) -> Iterator[Tune]:
@@ -194,155 +182,11 @@ def _read_pop909_song(song: Path) -> Tune | None:
         kind="song",
         key=facts.KEYS[facts.key_index(f"{tonic} {'major' if mode == 'maj' else 'minor'}")],
         meter="4/4",
-        notes=_sorted(notes),
+        notes=sorted_notes(notes),
         chords=tuple(chords),
     )
 
 
 def _read_file(path: Path, *, source: str, licence: str, kind: str) -> Iterator[Tune]:
-    from music21 import converter, exceptions21, stream
-
-    unreadable = (exceptions21.Music21Exception, *_UNREADABLE)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            parsed = converter.parse(str(path), forceSource=True)
-    except unreadable:
-        return  # one unreadable score must not stop a collection of thousands
-    scores = list(parsed.scores) if isinstance(parsed, stream.Opus) else [parsed]
-    for number, score in enumerate(scores):
-        name = f"{source}/{path.stem}" + (f"/{number}" if len(scores) > 1 else "")
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                tune = _tune_of_score(score, name=name, source=source, licence=licence, kind=kind)
-        except unreadable:
-            continue
-        if tune is not None and sound_tune(tune):
-            yield tune
-
-
-def _tune_of_score(score: Any, *, name: str, source: str, licence: str, kind: str) -> Tune | None:
-    meters = {
-        _METER_ALIASES.get(t.ratioString, t.ratioString) for t in score.recurse().getElementsByClass("TimeSignature")
-    }
-    if len(meters) != 1 or not meters <= set(facts.METERS):
-        return None
-    meter = meters.pop()
-    parts = list(score.parts) or [score]
-    kind = kind or ("parts" if len(parts) > 1 else "melody")
-    if kind == "parts":
-        if not 2 <= len(parts) <= 6:
-            return None
-    else:
-        parts = [_expanded(parts[0])]
-    notes = np.array(
-        [row for voice, part in enumerate(parts) for row in _notes_of_part(part, voice)], dtype=np.float64
-    ).reshape(-1, 4)
-    if len(notes) < 16:
-        return None
-    chords = _chords_of_part(parts[0]) if kind == "leadsheet" else ()
-    shift, end = _bar_grid(parts[0], BAR_QUARTERS[meter])
-    notes = notes[notes[:, 0] < end - 1e-6]
-    key = _key_of(score, notes, kind)
-    if key is None or (kind == "leadsheet" and len(chords) < 4):
-        return None
-    notes[:, 0] += shift
-    title = str(score.metadata.title if score.metadata is not None and score.metadata.title else name)
-    moved = [dataclasses.replace(c, onset=c.onset + shift, duration=c.duration) for c in chords if c.onset < end - 1e-6]
-    return Tune(
-        id=name,
-        title=title,
-        family=_incipit(notes) if source == "bach" else family_of_title(title),
-        source=source,
-        licence=licence,
-        kind=kind,
-        key=key,
-        meter=meter,
-        notes=_sorted(notes),
-        chords=tuple(moved),
-    )
-
-
-def _expanded(part: Any) -> Any:
-    from music21 import exceptions21
-
-    try:
-        return part.expandRepeats()
-    except (exceptions21.Music21Exception, ValueError):
-        return part  # badly formed repeats: play the tune once through
-
-
-def _notes_of_part(part: Any, voice: int) -> Iterator[tuple[float, float, int, int]]:
-    for element in part.flatten().stripTies().notes:
-        if "ChordSymbol" in element.classes or element.duration.isGrace:
-            continue
-        onset, duration = float(element.offset), float(element.quarterLength)
-        if duration > 0:
-            for pitch in element.pitches:
-                yield onset, duration, int(pitch.midi), voice
-
-
-def _chords_of_part(part: Any) -> tuple[Chord, ...]:
-    flat = part.flatten()
-    end = float(flat.highestTime)
-    found: list[tuple[float, int, str, int]] = []
-    for symbol in flat.getElementsByClass("ChordSymbol"):
-        kind = str(symbol.chordKind or "")
-        quality = next((q for prefix, q in _CHORD_KINDS if kind.startswith(prefix)), None)
-        root, bass = symbol.root(), symbol.bass()
-        if quality is not None and root is not None and bass is not None:
-            found.append((float(symbol.offset), root.pitchClass, quality, bass.pitchClass))
-    found.sort(key=lambda item: item[0])
-    stops = [item[0] for item in found[1:]] + [end]
-    return tuple(
-        Chord(onset=onset, duration=stop - onset, root=root, quality=quality, bass=bass)
-        for (onset, root, quality, bass), stop in zip(found, stops, strict=True)
-        if stop - onset > 0.1
-    )
-
-
-def _bar_grid(part: Any, bar: float) -> tuple[float, float]:
-    """Shift that puts bar lines at multiples of `bar`, and the offset at which the bar lines first leave that grid."""
-    starts = [float(measure.offset) for measure in part.getElementsByClass("Measure")]
-    if len(starts) < 2:
-        raise ValueError("no bars")
-    phase = starts[1] % bar
-    shift = (bar - phase) % bar
-    off_grid = [(start + shift) % bar > 1e-3 and bar - (start + shift) % bar > 1e-3 for start in starts]
-    for index in range(1, len(starts) - 1):
-        if off_grid[index] and off_grid[index + 1]:
-            return shift, starts[index]
-    return shift, float(part.highestTime)
-
-
-def _key_of(score: Any, notes: NDArray[np.float64], kind: str) -> str | None:
-    signatures = list(score.recurse().getElementsByClass("KeySignature"))
-    if not signatures or len({signature.sharps for signature in signatures}) != 1:
-        return None
-    modes = {getattr(signature, "mode", None) for signature in signatures}
-    major = int(7 * signatures[0].sharps % 12)
-    by_mode = {"major": major, "minor": (major + 9) % 12}
-    final = notes[notes[:, 0] + notes[:, 1] >= (notes[:, 0] + notes[:, 1]).max() - 0.01]
-    lowest = int(final[:, 2].min()) % 12
-    if kind == "melody" and modes in ({"major"}, {"minor"}):
-        mode = str(modes.pop())
-        fits = (lowest - by_mode[mode]) % 12 in (0, 3, 4, 7)
-        return facts.KEYS[by_mode[mode] + (12 if mode == "minor" else 0)] if fits else None
-    if modes - {"major", "minor", None, ""}:
-        return None
-    # Lead sheets and chorales often carry no mode, or the wrong one: the last note has to be the tonic.
-    for mode, tonic in by_mode.items():
-        if lowest == tonic:
-            return facts.KEYS[tonic + (12 if mode == "minor" else 0)]
-    return None
-
-
-def _incipit(notes: NDArray[np.float64]) -> str:
-    """First intervals of the top voice: the same for every setting of one chorale melody."""
-    top = _sorted(notes[notes[:, 3] == 0])[:8, 2]
-    return "incipit " + " ".join(str(int(step)) for step in np.diff(top))
-
-
-def _sorted(notes: NDArray[np.float64]) -> NDArray[np.float64]:
-    return notes[np.lexsort((notes[:, 2], notes[:, 3], notes[:, 0]))]
+    """The tunes of a file of a known collection; one unreadable score must not stop thousands."""
+    yield from tunes_of_file(path, name=f"{source}/{path.stem}", source=source, licence=licence, kind=kind)[0]

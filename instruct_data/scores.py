@@ -29,6 +29,10 @@ TEST_SHARE = 10
 DEV_SHARE = 12
 """One of the other families in this many is kept for choosing settings."""
 
+LEAST_NOTES = 16
+KEY_MARGIN = 0.05
+"""By how much the correlation of an estimated key is above that of every other key."""
+
 BAR_QUARTERS: dict[str, float] = {"2/4": 2.0, "3/4": 3.0, "4/4": 4.0, "6/8": 3.0, "9/8": 4.5, "12/8": 6.0}
 """Length of a bar in quarter notes."""
 
@@ -141,6 +145,11 @@ def pitch_class_weights(notes: NDArray[np.float64]) -> NDArray[np.float64]:
     return weights
 
 
+def sorted_notes(notes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Notes by onset, then voice, then pitch."""
+    return notes[np.lexsort((notes[:, 2], notes[:, 3], notes[:, 0]))]
+
+
 def key_correlations(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Correlation of pitch-class weights (12,) with the profile of each key, in the order of `facts.KEYS`."""
     profiles = [np.roll(profile, tonic) for profile in (_MAJOR_PROFILE, _MINOR_PROFILE) for tonic in range(12)]
@@ -164,18 +173,46 @@ def key_is_certain(notes: NDArray[np.float64], key: str, *, tolerance: float = 0
     return bool(outside < 0.12 and degree[9] <= 1.5 * degree[8] + 0.02)
 
 
+def estimate_key(notes: NDArray[np.float64]) -> str | None:
+    """The key of notes (onset, duration, pitch, voice) whose key nobody stated, or None where they do not decide it.
+
+    A key is certain that fits best by `KEY_MARGIN`, has its tonic as the lowest of the last notes, and whose scale the
+    notes keep to.
+    """
+    correlations = key_correlations(pitch_class_weights(notes))
+    order = np.argsort(correlations)[::-1]
+    key = facts.KEYS[int(order[0])]
+    ends = notes[:, 0] + notes[:, 1]
+    lowest = int(notes[ends >= ends.max() - 0.01, 2].min()) % 12
+    clear = correlations[order[0]] - correlations[order[1]] >= KEY_MARGIN
+    return key if clear and lowest == int(order[0]) % 12 and key_is_certain(notes, key, tolerance=0.0) else None
+
+
 def sound_tune(tune: Tune, *, minimum_bars: int = 6, tolerance: float = 0.08) -> bool:
     """Whether a tune as read can be used: known meter, long enough, notes in range, key certain."""
-    if tune.meter not in facts.METERS or tune.key not in facts.KEYS or len(tune.notes) < 16:
-        return False
-    if tune.bars < minimum_bars or tune.notes[:, 2].min() < 21 or tune.notes[:, 2].max() > 108:
-        return False
-    return key_is_certain(tune.notes, tune.key, tolerance=tolerance)
+    return fault_of_tune(tune, minimum_bars=minimum_bars, tolerance=tolerance) is None
+
+
+def fault_of_tune(tune: Tune, *, minimum_bars: int = 6, tolerance: float = 0.08) -> str | None:
+    """Why a tune as read cannot be used, in words; None where it can."""
+    if tune.meter not in facts.METERS or tune.key not in facts.KEYS:
+        return f"{tune.key} in {tune.meter} is not in the vocabulary"
+    if len(tune.notes) < LEAST_NOTES or tune.bars < minimum_bars:
+        return (
+            f"it has {len(tune.notes)} notes in {tune.bars} bars, expected {LEAST_NOTES} or more in {minimum_bars} or "
+            "more"
+        )
+    lowest, highest = int(tune.notes[:, 2].min()), int(tune.notes[:, 2].max())
+    if lowest < 21 or highest > 108:
+        return f"its pitches go from {lowest} to {highest}, expected 21 to 108, the keys of a piano"
+    if not key_is_certain(tune.notes, tune.key, tolerance=tolerance):
+        return f"its notes do not agree with its key {tune.key}"
+    return None
 
 
 def write_cache(path: Path, tunes: Iterable[Tune], *, made_from: Sequence[str] = ()) -> None:
     """Writes tunes as one gzip-compressed JSON file; the file appears whole or not at all."""
-    rows = [_to_row(tune) for tune in tunes]
+    rows = [to_row(tune) for tune in tunes]
     text = json.dumps({"format": CACHE_FORMAT, "made_from": list(made_from), "tunes": rows}, separators=(",", ":"))
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -193,14 +230,15 @@ def read_cache(path: Path) -> tuple[Tune, ...]:
         content = json.loads(gzip.decompress(path.read_bytes()))
         if content["format"] != CACHE_FORMAT:
             raise ConfigError(f"{path} has score cache format {content['format']}, expected {CACHE_FORMAT}; delete it")
-        return tuple(_from_row(row) for row in content["tunes"])
+        return tuple(from_row(row) for row in content["tunes"])
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{path} is not a score cache ({error}); delete it, it is made again from the scores"
         ) from None
 
 
-def _to_row(tune: Tune) -> dict[str, Any]:
+def to_row(tune: Tune) -> dict[str, Any]:
+    """A tune as a JSON object."""
     row: dict[str, Any] = {
         field.name: getattr(tune, field.name)
         for field in dataclasses.fields(Tune)
@@ -211,6 +249,7 @@ def _to_row(tune: Tune) -> dict[str, Any]:
     return row
 
 
-def _from_row(row: Mapping[str, Any]) -> Tune:
+def from_row(row: Mapping[str, Any]) -> Tune:
+    """The tune that `to_row` was given."""
     chords = tuple(Chord(onset=c[0], duration=c[1], root=c[2], quality=c[3], bass=c[4]) for c in row["chords"])
     return Tune(**{**row, "notes": np.array(row["notes"], dtype=np.float64).T, "chords": chords})

@@ -6,13 +6,13 @@ no scores and no labels.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import dataclasses
-import os
-from collections.abc import Iterator, Sequence
+import importlib
+import weakref
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,14 @@ _REFERENCE_RMS = 0.02
 _SYNTH_GAIN = 0.35
 _BEND_RANGE_CENTS = 200
 _LINEAR_INTERPOLATION = 1
-_FLUID_BLOCK = 64
+_BLOCK = 64
+"""Samples that both libraries compute at once."""
+_FLUID_MESSAGES = (1, 2, 3)
+"""Errors, warnings and information: of drivers and presets that are not needed here. What matters is returned."""
 _TINY_FADE = 1024
+
+_Event: TypeAlias = tuple[int, int, int, int, int]
+"""Sample, 1 where a note begins and 0 where it ends, channel, key, velocity."""
 
 # Generator numbers of the SF2 specification, 2.04.
 _GEN_VIBRATO_TO_PITCH, _GEN_FILTER_CUTOFF, _GEN_FILTER_RESONANCE = 6, 8, 9
@@ -105,75 +111,91 @@ class _Device(Protocol):
     def voice(self, channel: int, voice: Voice) -> None: ...
     def note_on(self, channel: int, pitch: int, velocity: int) -> None: ...
     def note_off(self, channel: int, pitch: int) -> None: ...
-    def samples(self, count: int) -> NDArray[np.float32]: ...
+    def fill(self, stereo: NDArray[np.float32], start: int, stop: int) -> None:
+        """The next samples into columns `start` to `stop` of (2, samples)."""
+        ...
+
+    def close(self) -> None:
+        """What was played since `reset` is over."""
+        ...
 
 
-@contextlib.contextmanager
-def _silenced_stderr() -> Iterator[None]:
-    """FluidSynth warns on the C level about drivers and presets that are not needed here."""
-    saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(sink)
+class _FluidLibrary:
+    """The calls of FluidSynth that its Python package does not have."""
+
+    def __init__(self) -> None:
+        import fluidsynth
+
+        handle, integer, number = fluidsynth.c_void_p, fluidsynth.c_int, ctypes.c_float
+        declare = fluidsynth.cfunc
+        synth = ("synth", handle, 1)
+        self.font_of = declare("fluid_synth_get_sfont_by_id", handle, synth, ("id", integer, 1))
+        self.add_font = declare("fluid_synth_add_sfont", integer, synth, ("font", handle, 1))
+        self.remove_font = declare("fluid_synth_remove_sfont", integer, synth, ("font", handle, 1))
+        self.set_interpolation = declare(
+            "fluid_synth_set_interp_method", integer, synth, ("channel", integer, 1), ("method", integer, 1)
+        )
+        # Samples as float: 16-bit samples would carry dither that depends on what was played before.
+        self.write = declare(
+            "fluid_synth_write_float",
+            integer,
+            *(synth, ("count", integer, 1)),
+            *(("left", handle, 1), ("left_offset", integer, 1), ("left_step", integer, 1)),
+            *(("right", handle, 1), ("right_offset", integer, 1), ("right_step", integer, 1)),
+        )
+        self.set_generator = declare(
+            "fluid_synth_set_gen", integer, synth, ("channel", integer, 1), ("number", integer, 1), ("value", number, 1)
+        )
+        set_log = declare(
+            "fluid_set_log_function", handle, ("level", integer, 1), ("function", handle, 1), ("data", handle, 1)
+        )
+        for level in _FLUID_MESSAGES:
+            set_log(level, None, None)
 
 
 class _FluidDevice:
+    """One FluidSynth holds the font; each `reset` makes a new one that shares it, which takes under a millisecond.
+
+    A synthesiser that has played keeps the tails, the loudness of its voices and the phases of its chorus, whatever is
+    reset: only a new one plays the same samples again.
+    """
+
     def __init__(self, font: Path) -> None:
         import fluidsynth
 
-        with _silenced_stderr():
-            self._synth: Any = fluidsynth.Synth(gain=_SYNTH_GAIN, samplerate=float(SAMPLE_RATE_HZ), channels=16)
-            self._synth.setting("synth.polyphony", 80)
-            # Its reverb keeps the tail of the clip before, whatever is reset; rooms are an effect of their own.
-            self._synth.setting("synth.reverb.active", 0)
-            self._font = self._synth.sfload(str(font))
-            handle, integer = fluidsynth.c_void_p, fluidsynth.c_int
-            set_interpolation = fluidsynth.cfunc(
-                "fluid_synth_set_interp_method",
-                integer,
-                *(("synth", handle, 1), ("channel", integer, 1), ("method", integer, 1)),
-            )
-            set_interpolation(self._synth.synth, -1, _LINEAR_INTERPOLATION)
-            # Samples as float: 16-bit samples would carry dither that depends on what was played before.
-            self._write = fluidsynth.cfunc(
-                "fluid_synth_write_float",
-                integer,
-                *(("synth", handle, 1), ("count", integer, 1)),
-                *(("left", handle, 1), ("left_offset", integer, 1), ("left_step", integer, 1)),
-                *(("right", handle, 1), ("right_offset", integer, 1), ("right_step", integer, 1)),
-            )
-            self._set_generator = fluidsynth.cfunc(
-                "fluid_synth_set_gen",
-                integer,
-                *(("synth", handle, 1), ("channel", integer, 1), ("number", integer, 1)),
-                ("value", ctypes.c_float, 1),
-            )
-        self._drawn = 0
-        if self._font < 0:
+        self._library = _FluidLibrary()
+        self._new: Callable[..., Any] = fluidsynth.Synth
+        holder = fluidsynth.Synth(samplerate=float(SAMPLE_RATE_HZ), channels=16)
+        number = holder.sfload(str(font))
+        if number < 0:
+            holder.delete()
             raise ConfigError(f"{font} is not a sound font that FluidSynth can load; give an .sf2 or .sf3 file")
+        self._loaded = self._library.font_of(holder.synth, number)
+        self._synth: Any = None
+        weakref.finalize(self, holder.delete)
 
     def reset(self, room: Room) -> None:
-        # A reset alone lets sounding notes die away into the next clip.
-        for channel in range(16):
-            self._synth.all_sounds_off(channel)
-        # Events take effect at block limits: without a whole number of blocks the next clip would start inside one.
-        self.samples(-self._drawn % _FLUID_BLOCK + _FLUID_BLOCK)
-        self._drawn = 0
-        self._synth.system_reset()
-        self._synth.setting("synth.chorus.active", int(room.chorus))
+        synth = self._new(gain=_SYNTH_GAIN, samplerate=float(SAMPLE_RATE_HZ), channels=16)
+        synth.setting("synth.polyphony", 80)
+        synth.setting("synth.reverb.active", 0)  # rooms are an effect of their own
+        synth.setting("synth.chorus.active", int(room.chorus))
+        self._font = self._library.add_font(synth.synth, self._loaded)
+        self._library.set_interpolation(synth.synth, -1, _LINEAR_INTERPOLATION)
         bend = round(8192 * room.detune_cents / _BEND_RANGE_CENTS)
         for channel in range(16):
-            self._synth.pitch_bend(channel, bend if channel != _DRUM_CHANNEL else 0)
+            synth.pitch_bend(channel, bend if channel != _DRUM_CHANNEL else 0)
+        self._synth = synth
+
+    def close(self) -> None:
+        # A synthesiser that goes takes its fonts with it.
+        self._library.remove_font(self._synth.synth, self._loaded)
+        self._synth.delete()
+        self._synth = None
 
     def select(self, channel: int, program: int, *, drums: bool) -> None:
-        with _silenced_stderr():
-            bank = _DRUM_BANK if drums else 0
-            if self._synth.program_select(channel, self._font, bank, program) != 0:
-                self._synth.program_select(channel, self._font, bank, 0)
+        bank = _DRUM_BANK if drums else 0
+        if self._synth.program_select(channel, self._font, bank, program) != 0:
+            self._synth.program_select(channel, self._font, bank, 0)
 
     def volume(self, channel: int, value: int) -> None:
         self._synth.cc(channel, 7, value)
@@ -190,7 +212,7 @@ class _FluidDevice:
             (_GEN_RELEASE, voice.release_timecents),
             (_GEN_VIBRATO_TO_PITCH, voice.vibrato_cents),
         ):
-            self._set_generator(self._synth.synth, channel, number, value)
+            self._library.set_generator(self._synth.synth, channel, number, value)
 
     def note_on(self, channel: int, pitch: int, velocity: int) -> None:
         self._synth.noteon(channel, pitch, velocity)
@@ -198,11 +220,9 @@ class _FluidDevice:
     def note_off(self, channel: int, pitch: int) -> None:
         self._synth.noteoff(channel, pitch)
 
-    def samples(self, count: int) -> NDArray[np.float32]:
-        self._drawn += count
-        stereo = np.empty((2, count), dtype=np.float32)
-        self._write(self._synth.synth, count, stereo[0].ctypes.data, 0, 1, stereo[1].ctypes.data, 0, 1)
-        return np.asarray((stereo[0] + stereo[1]) * np.float32(0.5), dtype=np.float32)
+    def fill(self, stereo: NDArray[np.float32], start: int, stop: int) -> None:
+        both = stereo.ctypes.data
+        self._library.write(self._synth.synth, stop - start, both, start, 1, both, stereo.shape[1] + start, 1)
 
 
 class _TinyDevice:
@@ -241,9 +261,12 @@ class _TinyDevice:
     def note_off(self, channel: int, pitch: int) -> None:
         self._synth.noteoff(channel, pitch)
 
-    def samples(self, count: int) -> NDArray[np.float32]:
-        stereo = np.frombuffer(bytes(self._synth.generate(count)), dtype=np.float32)
-        return np.asarray((stereo[0::2] + stereo[1::2]) * np.float32(0.5), dtype=np.float32)
+    def fill(self, stereo: NDArray[np.float32], start: int, stop: int) -> None:
+        interleaved = np.frombuffer(bytes(self._synth.generate(stop - start)), dtype=np.float32)
+        stereo[:, start:stop] = interleaved.reshape(-1, 2).T
+
+    def close(self) -> None:
+        self._synth.sounds_off()
 
 
 class FontSynthesizer:
@@ -269,12 +292,12 @@ class FontSynthesizer:
             room: chorus, tuning.
 
         Returns:
-            Mono samples, shape (round(seconds * SAMPLE_RATE_HZ),), not normalised. The same whatever was played
-            before, but for the first 64 samples of notes: there FluidSynth's voices glide from their last loudness.
+            Mono samples, shape (round(seconds * SAMPLE_RATE_HZ),), not normalised. The same to the last bit whatever
+            was played before.
         """
         volumes = [self._volume(part) for part in parts]
         self._device.reset(room)
-        events: list[tuple[int, int, int, int, int]] = []
+        events: list[_Event] = []
         free = iter(channel for channel in range(16) if channel != _DRUM_CHANNEL)
         for index, (part, volume) in enumerate(zip(parts, volumes, strict=True)):
             channel = _DRUM_CHANNEL if part.is_drums else next(free)
@@ -283,30 +306,25 @@ class FontSynthesizer:
             self._device.volume(channel, int(np.clip(round(volume * 10 ** (part.gain_db / 40)), 1, 127)))
             self._device.pan(channel, 64 + (20 if index % 2 else -20))
             self._device.voice(channel, part.voice)
-            for onset, offset, pitch, velocity in part.notes:
-                start, stop = round(onset * SAMPLE_RATE_HZ), round(offset * SAMPLE_RATE_HZ)
-                if start < stop:
-                    sample = _sample_pitch(part, int(pitch))
-                    events.append((start, 1, channel, sample, int(np.clip(velocity + part.voice.velocity, 1, 127))))
-                    events.append((stop, 0, channel, sample, 0))
+            events += _events(part, channel)
         return self._play(sorted(events), round(seconds * SAMPLE_RATE_HZ))
 
-    def _play(self, events: Sequence[tuple[int, int, int, int, int]], total: int) -> NDArray[np.float32]:
-        pieces: list[NDArray[np.float32]] = []
+    def _play(self, events: Sequence[_Event], total: int) -> NDArray[np.float32]:
+        stereo = np.zeros((2, total), dtype=np.float32)
         now = 0
         for time, is_on, channel, pitch, velocity in events:
             if time >= total:
                 break
             if time > now:
-                pieces.append(self._device.samples(time - now))
+                self._device.fill(stereo, now, time)
                 now = time
             if is_on:
                 self._device.note_on(channel, pitch, velocity)
             else:
                 self._device.note_off(channel, pitch)
-        if total > now:
-            pieces.append(self._device.samples(total - now))
-        return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.float32)
+        self._device.fill(stereo, now, total)
+        self._device.close()
+        return np.asarray((stereo[0] + stereo[1]) * np.float32(0.5), dtype=np.float32)
 
     def _volume(self, part: Part) -> int:
         """Volume at which this program, played around the part's own register, reaches the reference loudness."""
@@ -325,32 +343,53 @@ class FontSynthesizer:
         self._device.pan(channel, 64)
         self._device.voice(channel, part.voice)
         step = round(0.4 * SAMPLE_RATE_HZ)
-        pieces = []
-        for pitch in (_sample_pitch(part, pitch) for pitch in pitches):
+        stereo = np.zeros((2, step * len(pitches)), dtype=np.float32)
+        shift = 0 if part.is_drums else part.voice.sample_semitones
+        for index, pitch in enumerate(np.clip(np.array(pitches) + shift, 0, 127).tolist()):
             self._device.note_on(channel, pitch, 90 + part.voice.velocity)
-            pieces.append(self._device.samples(step))
+            self._device.fill(stereo, index * step, (index + 1) * step)
             self._device.note_off(channel, pitch)
-        rms = float(np.sqrt(np.mean(np.concatenate(pieces) ** 2)))
+        self._device.close()
+        rms = float(np.sqrt(np.mean(np.square(stereo.sum(0) * 0.5))))
         scale = (_REFERENCE_RMS / max(rms, 1e-5)) ** 0.5
         return int(np.clip(round(_NOMINAL_VOLUME * scale), 20, 127))
 
 
-def _sample_pitch(part: Part, pitch: int) -> int:
-    """The key that is pressed for `pitch`."""
-    return pitch if part.is_drums else int(np.clip(pitch + part.voice.sample_semitones, 0, 127))
+def _events(part: Part, channel: int) -> list[_Event]:
+    """Notes as they begin and end, on the grid of blocks: there alone events take effect."""
+    first, last = (np.rint(part.notes[:, column] * (SAMPLE_RATE_HZ / _BLOCK)) * _BLOCK for column in (0, 1))
+    shift = 0 if part.is_drums else part.voice.sample_semitones
+    pitches = np.clip(part.notes[:, 2] + shift, 0, 127)
+    velocities = np.clip(part.notes[:, 3] + part.voice.velocity, 1, 127)
+    table = np.column_stack([first, last, pitches, velocities])[first < last]
+    events: list[_Event] = []
+    for start, stop, pitch, velocity in table.astype(int).tolist():
+        events.append((start, 1, channel, pitch, velocity))
+        events.append((stop, 0, channel, pitch, 0))
+    return events
+
+
+def backend_in_use(backend: str | None) -> str:
+    """The synthesiser that None stands for here: FluidSynth where it is installed; others stand for themselves."""
+    if backend is not None:
+        return backend
+    try:
+        importlib.import_module("fluidsynth")
+    except ImportError:
+        return "tinysoundfont"
+    return "fluidsynth"
 
 
 def _open_device(font: Path, backend: str | None) -> _Device:
     if backend is not None and backend not in BACKENDS:
         raise ConfigError(f"synthesiser {backend!r} is not known; expected one of {', '.join(BACKENDS)}")
-    if backend in (None, "fluidsynth"):
+    if backend_in_use(backend) == "fluidsynth":
         try:
             return _FluidDevice(font)
         except ImportError as error:
-            if backend is not None:
-                raise ConfigError(
-                    f"FluidSynth cannot be used ({error}); install libfluidsynth and `pip install pyfluidsynth`"
-                ) from None
+            raise ConfigError(
+                f"FluidSynth cannot be used ({error}); install libfluidsynth and `pip install pyfluidsynth`"
+            ) from None
     try:
         return _TinyDevice(font)
     except ImportError as error:

@@ -50,3 +50,7 @@ class TrainingError(MllmError):
 
 class CheckpointError(MllmError):
     """A checkpoint that is absent, incomplete, altered or of another shape."""
+
+
+class EndpointError(MllmError):
+    """A language model behind an address that does not answer, or answers with something else."""

@@ -15,7 +15,9 @@ from transformers import PreTrainedTokenizerFast
 from mllm.prompt import Markers
 
 # What these assert for the tests is told as pytest tells it of tests.
-pytest.register_assert_rewrite("tests.page_in_browser", "tests.tiny_clips", "tests.vllm_engine")
+pytest.register_assert_rewrite(
+    "tests.labelled_tracks", "tests.page_in_browser", "tests.tiny_clips", "tests.vllm_engine"
+)
 
 REFERENCE_TEMPLATE = (
     "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"

@@ -3,7 +3,8 @@
 In: the name of a source. Out: a folder with its sample, and what its records and tracks must be. Of each source there
 are in tests/data/sources/<name>:
 
-    files/            the data set as it is published, without its recordings
+    files/            the data set as it is published, without its recordings; a Parquet file as JSON lines,
+                      "x.parquet.jsonl"
     recordings.txt    the path of each recording of the sample, one a line; none where the source has no recordings
     records.jsonl     the records that must be read, in order, one JSON object a line
     tracks.jsonl      the same of tracks, where the source gives them
@@ -20,11 +21,13 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import soundfile
 
 from mllm import messages, registry
@@ -63,6 +66,10 @@ def prepare(name: str, folder: Path, *, bad: bool = False) -> Path:
     shutil.copytree(kept / "files", folder, dirs_exist_ok=True)
     if bad:
         shutil.copytree(kept / "bad", folder, dirs_exist_ok=True)
+    for lines in sorted(folder.rglob("*.parquet.jsonl")):
+        rows = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
+        pq.write_table(pa.Table.from_pylist(rows), lines.with_suffix(""))
+        lines.unlink()
     for number, path in enumerate(recordings(name)):
         times = np.arange(round(SECONDS * RATE_HZ)) / RATE_HZ
         place = folder / path
@@ -105,7 +112,7 @@ def complaints(rows: Iterable[object], folder: Path) -> list[str]:
 
 def _lines(name: str, folder: Path) -> Iterator[str]:
     source = registry.find("source", name)
-    parts = [("records", record_as_json), ("tracks", track_as_json)]
+    parts: list[tuple[str, Callable[[Any], dict[str, Any]]]] = [("records", record_as_json), ("tracks", track_as_json)]
     for part, plain in parts:
         if hasattr(source, part):
             yield f"{part}.jsonl"

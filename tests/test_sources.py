@@ -18,6 +18,9 @@ from tests import source_samples
 NAMES = registry.names("source")
 WITH_TRACKS = [name for name in NAMES if hasattr(registry.find("source", name), "tracks")]
 SPOILT = source_samples.samples_with("bad.txt")
+WRITTEN = source_samples.samples_with("records.jsonl")
+ASKED = [name for name in NAMES if name not in WRITTEN]
+"""Sources of labels and of listening: what is asked about these is others' to word, and tested there."""
 
 
 def records(name: str, folder: Path, seed: int = 0) -> list[Record | MllmError]:
@@ -27,6 +30,11 @@ def records(name: str, folder: Path, seed: int = 0) -> list[Record | MllmError]:
 
 def heard(record: Record) -> list[messages.Audio]:
     return [part for one in record.messages for part in one.parts if isinstance(part, messages.Audio)]
+
+
+def written(rows: list[Record | MllmError]) -> list[Record]:
+    """The records that hold what people wrote, not what was asked about labels."""
+    return [one for one in rows if isinstance(one, Record) and one.template in ("free", "tags")]
 
 
 def test_there_are_sources_and_spoilt_samples() -> None:
@@ -53,14 +61,26 @@ def test_a_source_says_what_it_is(name: str) -> None:
     assert source.__doc__
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_records_of_the_sample(name: str, tmp_path: Path) -> None:
     folder = source_samples.prepare(name, tmp_path)
     expected = source_samples.golden(name, "records.jsonl")
     assert expected, f"{name}: records.jsonl is empty"
     read = records(name, folder)
     assert source_samples.complaints(read, folder) == []
-    assert [source_samples.record_as_json(one) for one in read if isinstance(one, Record)] == expected
+    assert [source_samples.record_as_json(one) for one in written(read)] == expected
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_labels_become_records(name: str, tmp_path: Path) -> None:
+    folder = source_samples.prepare(name, tmp_path)
+    source = registry.find("source", name)
+    read = records(name, folder)
+    assert source_samples.complaints(read, folder) == []
+    assert read
+    about = {one for record in read if isinstance(record, Record) for one in record.tracks}
+    labelled = {one.id for one in source.tracks(folder)} if name in WITH_TRACKS else set()
+    assert about == labelled
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,7 +98,7 @@ def test_records_keep_the_contract(name: str, tmp_path: Path) -> None:
             assert isinstance(audio.source, Path)
             assert not audio.source.is_absolute()
             assert (folder / audio.source).is_file()
-        if record.correct is not None:
+        if record.correct is not None and record.template == "free":
             assert record.choices[record.correct] in record.answer
             question = "".join(part.text for part in record.messages[-2].parts if isinstance(part, messages.Text))
             lettered = [f"{chr(ord('A') + number)}) {option}" for number, option in enumerate(record.choices)]
@@ -93,9 +113,9 @@ def test_the_seed_alone_decides(name: str, tmp_path: Path) -> None:
     assert [source_samples.record_as_json(row) for row in one if isinstance(row, Record)] == [
         source_samples.record_as_json(row) for row in again if isinstance(row, Record)
     ]
-    assert [row.answer for row in one if isinstance(row, Record) and row.task in ("caption", "question")] == [
-        row.answer for row in other if isinstance(row, Record) and row.task in ("caption", "question")
-    ], "another seed words the questions differently and leaves what people wrote as it is"
+    assert [row.answer for row in written(one)] == [row.answer for row in written(other)], (
+        "another seed words the questions differently and leaves what people wrote as it is"
+    )
 
 
 @pytest.mark.parametrize("name", WITH_TRACKS)
@@ -135,14 +155,17 @@ def test_an_empty_folder_is_told_with_the_cure(name: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", [name for name in NAMES if len(source_samples.recordings(name)) > 1])
 def test_a_recording_that_is_not_there_costs_its_own_rows_only(name: str, tmp_path: Path) -> None:
     folder = source_samples.prepare(name, tmp_path)
-    whole = [one for one in records(name, folder) if isinstance(one, Record)]
+    before = records(name, folder)
     lost = source_samples.recordings(name)[0]
     (folder / lost).unlink()
     read = records(name, folder)
     left = [one for one in read if isinstance(one, Record)]
-    assert [one.id for one in left] == [
-        one.id for one in whole if Path(lost) not in [audio.source for audio in heard(one)]
+    assert [one.id for one in written(read)] == [
+        one.id for one in written(before) if Path(lost) not in [audio.source for audio in heard(one)]
     ]
+    whole = {one for record in before if isinstance(record, Record) for one in record.tracks}
+    assert len(whole) - len({one for record in left for one in record.tracks}) == 1
+    assert Path(lost) not in [audio.source for record in left for audio in heard(record)]
     assert left, "all rows of the sample need its first recording; write one that does not"
     complaints = source_samples.complaints(read, folder)
     assert complaints

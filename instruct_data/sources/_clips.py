@@ -1,7 +1,7 @@
 """Finds the recordings of a source, and names clips of YouTube alike wherever they come from.
 
-In: what a table says of a clip. Out: its path and family, or an error that says which file is missing. MusicCaps and what
-was made from it (MusicInstruct, LP-MusicCaps-MC, MusicBench, MuChoMusic) and AudioSet have the same family
+In: what a table says of a clip. Out: its path and family, or an error that says which file is missing. MusicCaps and
+what was made from it (MusicInstruct, LP-MusicCaps-MC, MusicBench, MuChoMusic) and AudioSet have the same family
 "youtube/<id>" for the same clip, so that overlaps are found. Reads no table.
 """
 
@@ -74,4 +74,4 @@ def youtube_names(ytid: str, start: float | None = None, end: float | None = Non
         names += [f"{ytid}_{start:.0f}", f"{ytid}_{start * 1000:.0f}"]
     if start is not None and end is not None:
         names += [f"[{ytid}]-[{start:.0f}-{end:.0f}]", f"{ytid}_{start:.0f}_{end:.0f}"]
-    return tuple(names)
+    return tuple(dict.fromkeys(names))

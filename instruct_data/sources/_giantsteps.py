@@ -15,13 +15,13 @@ from mllm.errors import MessageError
 from mllm.instruct_data.sources import _vocabulary
 
 CITATION = (
-    "Knees, Faraldo, Herrera, Vogl, Böck, Hörschläger, Le Goff: Two Data Sets for Tempo Estimation and Key Detection in "
-    "Electronic Dance Music Annotated from User Corrections, ISMIR 2015"
+    "Knees, Faraldo, Herrera, Vogl, Böck, Hörschläger, Le Goff: Two Data Sets for Tempo Estimation and Key Detection "
+    "in Electronic Dance Music Annotated from User Corrections, ISMIR 2015"
 )
 LICENCE = "not stated (annotations); audio: previews of Beatport, all rights reserved"
 
 
-def annotations(folder: Path, kind: str) -> dict[str, Path]:
+def by_track(folder: Path, kind: str) -> dict[str, Path]:
     """Annotation files by track, such as "10089.LOFI"."""
     return {path.name.removesuffix(path.suffix): path for path in sorted(folder.glob(f"*{kind}"))}
 

@@ -10,7 +10,7 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from mllm.errors import AudioError, MessageError, MllmError
+from mllm.errors import AudioError, ConfigError, MessageError, MllmError
 from mllm.instruct_data import asking
 from mllm.instruct_data.records import Record
 from mllm.instruct_data.sources._files import About
@@ -20,7 +20,9 @@ PER_TRACK = 4
 """Conversations about each recording, where nobody asks for another number."""
 
 
-def records_of(rows: Iterable[Track | MllmError], *, seed: int, per_track: int = PER_TRACK) -> Iterator[Record | MllmError]:
+def records_of(
+    rows: Iterable[Track | MllmError], *, seed: int, per_track: int = PER_TRACK
+) -> Iterator[Record | MllmError]:
     """What is asked about tracks: first the errors among them, then the records of each split."""
     by_split: dict[str, list[Track]] = {}
     for row in rows:
@@ -53,16 +55,18 @@ def by_column(
 ) -> Iterator[tuple[str, Mapping[str, str]] | MessageError]:
     """The rows of a published table with their places, such as "tags.csv line 3".
 
-    A row with another number of cells than the header is an error, and so is a header without the needed columns.
+    A row with another number of cells than the header is an error.
+
+    Raises:
+        ConfigError: a needed column is missing.
     """
     rows = cells(path, separator, quoted=quoted)
     _, header = next(rows, (0, []))
     if missing := [name for name in needed if name not in header]:
-        yield MessageError(
-            f"{path.name} has no column {', '.join(missing)}; its columns are {', '.join(header[:20]) or '(none)'}: "
+        raise ConfigError(
+            f"{path} lacks the column {' and '.join(missing)}; its columns are {', '.join(header[:20]) or '(none)'}: "
             "fetch the file again"
         )
-        return
     for line, row in rows:
         if len(row) != len(header):
             yield MessageError(

@@ -1,7 +1,7 @@
 """Keys, chords and meters as others spell them, in our spelling.
 
-In: "Bb major", "F#m7/B", "6/8". Out: the same in the words of `facts` and, for chords, in Harte's notation; None for what
-has no such word. Knows no data set.
+In: "Bb major", "F#m7/B", "6/8". Out: the same in the words of `facts` and, for chords, in Harte's notation; None for
+what has no such word. Knows no data set.
 """
 
 from __future__ import annotations

@@ -41,7 +41,9 @@ class Row:
     """One row of a table."""
 
     place: str
-    """Such as "metadata.csv row 3 (line 4)": the first row behind the header is row 1."""
+    """Such as "metadata.csv row 3 (line 4)"; of JSON Lines "metadata.jsonl line 3"."""
+    number: int
+    """The first row behind the header is row 1; of JSON Lines the number of the line."""
     fields: Mapping[str, Any]
     """By column; cells of CSV are texts."""
 
@@ -86,7 +88,7 @@ class Table:
                 yield _too_long(place)
             elif text.strip():
                 try:
-                    yield Row(place=place, fields=_object(text))
+                    yield Row(place=place, number=line, fields=_object(text))
                 except MessageError as error:
                     yield MessageError(f"{place}: {error}")
 
@@ -105,7 +107,7 @@ class Table:
                 continue
             try:
                 cells = _cells(text, lines, separator, len(self.columns))
-                yield Row(place=place, fields=dict(zip(self.columns, cells, strict=False)))
+                yield Row(place=place, number=number, fields=dict(zip(self.columns, cells, strict=False)))
             except MessageError as error:
                 yield MessageError(f"{place}: {error}")
 
@@ -166,6 +168,21 @@ def encoding_of(path: Path) -> Encoding:
             except UnicodeDecodeError:
                 name = "latin-1" if name == "latin-1" or _NOT_IN_1252.search(line) else "cp1252"
     return Encoding(name=name, guessed=True) if name else Encoding(name="utf-8")
+
+
+def text_of(path: Path) -> str:
+    """All of a small text file, in whatever encoding, without white space at its ends.
+
+    Raises:
+        MessageError: it is longer than a row may be, or holds what is no text.
+    """
+    with _opened(path, encoding_of(path)) as file:
+        text = file.read(LONGEST_ROW + 1)
+    if len(text) > LONGEST_ROW:
+        raise _too_long(path.name)
+    if spoilt := _SPOILT.search(text):
+        raise MessageError(f"{path.name}: {_about_spoilt(text, spoilt)}")
+    return text.strip()
 
 
 _WANTED = "expected a first line with the names of the columns, and rows below it"

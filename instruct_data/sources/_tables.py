@@ -1,8 +1,8 @@
-"""Reads the tables of strangers row by row: CSV, JSON lines, JSON arrays and Parquet; a row that is spoilt costs itself.
+"""Reads the tables of strangers row by row (CSV, JSON lines, JSON arrays, Parquet): a spoilt row costs only itself.
 
-In: a file and the columns that are needed. Out: `Row` objects, and an error for each row that cannot be read, which names
-file and row (the first row after the names of the columns is row 1). A file without a needed column, or which is nothing
-of that kind at all, is a `ConfigError`. Nothing that a table says is executed. Knows no data set.
+In: a file and the columns that are needed. Out: `Row` objects, and an error for each row that cannot be read, which
+names file and row (the first row after the names of the columns is row 1). A file without a needed column, or which is
+nothing of that kind at all, is a `ConfigError`. Nothing that a table says is executed. Knows no data set.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def json_array(path: Path, about: About, *, within: str | None = None) -> Rows:
         raise ConfigError(f"{about.title}: {path} has {size:,} bytes, at most {LARGEST_JSON_BYTES:,} are read at once")
     expected = "a list of objects" if within is None else f"an object whose {within!r} is a list"
     try:
-        listed = json.loads(path.read_bytes())
+        listed = json.loads(path.read_bytes().decode("utf-8-sig", errors="surrogateescape"))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{about.title}: {path} is not JSON ({error}); expected {expected}; {about.where}") from error
     if within is not None and isinstance(listed, dict):
@@ -200,10 +200,9 @@ def parquet_rows(path: Path, columns: Sequence[str], about: About) -> Rows:
     try:
         with pq.ParquetFile(path) as file:
             _check_columns(path, columns, file.schema_arrow.names, about)
-            number = 0
-            for batch in file.iter_batches(_ROWS_AT_ONCE):
-                for number, fields in enumerate(batch.to_pylist(), start=number + 1):
-                    yield Row(place=f"{path} row {number}", number=number, fields=fields)
+            all_rows = (fields for batch in file.iter_batches(_ROWS_AT_ONCE) for fields in batch.to_pylist())
+            for number, fields in enumerate(all_rows, start=1):
+                yield Row(place=f"{path} row {number}", number=number, fields=fields)
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{about.title}: {path} is not Parquet ({reason}); {about.where}") from error

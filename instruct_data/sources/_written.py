@@ -1,7 +1,7 @@
 """Records of what people, or the language models of others, wrote of recordings.
 
-In: a track and a caption, tags, questions with answers, or a multiple choice. Out: `Record` objects. Captions and tags are
-asked for in the wordings of `wordings`, those of the test split in the wordings that training never uses; what was
+In: a track and a caption, tags, questions with answers, or a multiple choice. Out: `Record` objects. Captions and tags
+are asked for in the wordings of `wordings`, those of the test split in the wordings that training never uses; what was
 written stays as it is. Knows no data set.
 """
 

@@ -1,18 +1,20 @@
 """The music in AudioSet: ten-second clips of YouTube whose labels are in the music branch of its ontology.
 
 In: the segment tables, as many as are there, weak (`eval_segments.csv`, `balanced_train_segments.csv`,
-`unbalanced_train_segments.csv`) and strong (`audioset_eval_strong.tsv`, `audioset_train_strong.tsv`), `ontology.json`, and
-the clips in `audio/`, named by the YouTube id (also "Y<id>", "<id>_<start>" and the like). Out: a record a clip, which asks
-for its tags; tracks with the names of its classes as tags, and with the instruments among them. People confirmed that
-these are there, not that others are absent. Strong tables say nothing within music (their labels there are just
-"Music"); of them we take the names of the classes, for clips that no weak table has, and no times.
+`unbalanced_train_segments.csv`) and strong (`audioset_eval_strong.tsv`, `audioset_train_strong.tsv`), `ontology.json`,
+and the clips in `audio/`, named by the YouTube id (also "Y<id>", "<id>_<start>" and the like). Out: a record a clip,
+which asks for its tags; tracks with the names of its classes as tags (not of those above them, such as "Music"), and
+with the instruments among them. People confirmed that these are there, not that others are absent. Strong tables say
+nothing within music (their labels there are just "Music"); of them we take the names of the classes, for clips that no
+weak table has, and no times.
 
-The formats are those of Google's download pages; that the first line of a strong table names its columns is from others'
-code. Evaluation segments are the test split.
+The formats are those of Google's download pages; that the first line of a strong table names its columns is from
+others' code. Evaluation segments are the test split.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -26,9 +28,9 @@ from mllm.instruct_data.tracks import Track
 ABOUT = About(
     title="AudioSet (music)",
     licence="CC-BY-4.0 (labels), CC-BY-SA-4.0 (ontology); recordings: not stated",
-    citation="Gemmeke, Ellis, Freedman, Jansen, Lawrence, Moore, Plakal, Ritter: Audio Set: An Ontology and Human-Labeled "
-    "Dataset for Audio Events, ICASSP 2017; Hershey et al.: The Benefit of Temporally-Strong Labels in Audio Event "
-    "Classification, ICASSP 2021",
+    citation="Gemmeke, Ellis, Freedman, Jansen, Lawrence, Moore, Plakal, Ritter: Audio Set: An Ontology and "
+    "Human-Labeled Dataset for Audio Events, ICASSP 2017; Hershey et al.: The Benefit of Temporally-Strong Labels in "
+    "Audio Event Classification, ICASSP 2021",
     where="get the tables from https://research.google.com/audioset/download.html and download_strong.html, "
     "ontology.json from https://github.com/audioset/ontology, and the clips from YouTube, as far as you may",
     needs={
@@ -81,8 +83,8 @@ def tracks(folder: Path) -> Iterator[Track | MllmError]:
     known: set[str] = set()
     for table in weak:
         split = "test" if table.name.startswith("eval") else "train"
-        rows = _tables.csv_rows(table, WEAK_COLUMNS, ABOUT, names=WEAK_COLUMNS)
-        yield from _new(_tables.each(rows, lambda row, split=split: _of_weak(row, split, names, recordings)), known)
+        made = functools.partial(_of_weak, split=split, names=names, recordings=recordings)
+        yield from _new(_tables.each(_tables.csv_rows(table, WEAK_COLUMNS, ABOUT, names=WEAK_COLUMNS), made), known)
     for table in strong:
         split = "test" if table.name.startswith("audioset_eval") else "train"
         yield from _new(_of_strong(table, split, names, recordings, known), known)
@@ -142,6 +144,7 @@ def _track(
 ) -> Track:
     lines = [names[label] for label in dict.fromkeys(labels) if label in names]
     within = {name for line in lines for name in line}
+    above = {name for line in lines for name in line[1:]}
     played = tuple(name for name in facts.INSTRUMENTS if within & set(_INSTRUMENTS[name]))
     return Track(
         id=_clips.family_of(ytid),
@@ -150,7 +153,7 @@ def _track(
         licence=ABOUT.licence,
         split=split,
         family=_clips.family_of(ytid),
-        tags=tuple(line[0] for line in lines),
+        tags=tuple(line[0] for line in lines if line[0] not in above),
         instruments=played or None,
     )
 

@@ -1,9 +1,9 @@
 """GiantSteps key: 604 previews of electronic dance music, two minutes each, with one key.
 
 In: a clone of the repository with its recordings in `audio/`. Out: tracks with key and genre, and records about these.
-Keys are read from `annotations/key/*.key` ("Bb major"), else from `annotations/jams/*.jams` ("D:major"), else, where the
-revised edition of Zenodo was unpacked, from `keys/*.txt`, whose form could not be looked at. A track whose key is given
-as "-" or unclear there has none. Many papers test on these tracks; they are put into no test split here.
+Keys are read from `annotations/key/*.key` ("Bb major"), else from `annotations/jams/*.jams` ("D:major"), else, where
+the revised edition of Zenodo was unpacked, from `keys/*.txt`, whose form could not be looked at. A track whose key is
+given as "-" or unclear there has none. Many papers test on these tracks; they are put into no test split here.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from mllm.errors import ConfigError, MessageError, MllmError
 from mllm.instruct_data.records import Record
-from mllm.instruct_data.sources import _giantsteps, _labelled, _vocabulary
-from mllm.instruct_data.sources._files import About, recordings
+from mllm.instruct_data.sources import _clips, _giantsteps, _labelled, _vocabulary
+from mllm.instruct_data.sources._files import About
 from mllm.instruct_data.tracks import Track
 
 ABOUT = About(
@@ -30,11 +30,11 @@ _UNCLEAR = ("", "-", "x", "all", "unknown", "other")
 
 def tracks(folder: Path) -> Iterator[Track | MllmError]:
     """Every annotated track."""
-    files = [_giantsteps.annotations(folder / place, ending) for place, ending in _PLACES]
+    files = [_giantsteps.by_track(folder / place, ending) for place, ending in _PLACES]
     if not any(files):
         place = folder / "annotations/key"
         raise ConfigError(f"{ABOUT.title}: {place} ({ABOUT.needs['annotations/key/']}) is missing; {ABOUT.where}")
-    heard = recordings(folder)
+    heard = _clips.known(folder, "audio", ABOUT)
     for track in sorted({name for found in files for name in found}):
         path = next(found[track] for found in files if track in found)
         if track not in heard:

@@ -1,7 +1,7 @@
 """GiantSteps tempo: 664 previews of electronic dance music, two minutes each, with one tempo.
 
-In: a clone of the repository with its recordings in `audio/`. Out: tracks with tempo and genre, and records about these.
-Tempi are read from `annotations_v2/tempo/*.bpm` (a number; 0.0: there is no tempo), which listeners gave in an
+In: a clone of the repository with its recordings in `audio/`. Out: tracks with tempo and genre, and records about
+these. Tempi are read from `annotations_v2/tempo/*.bpm` (a number; 0.0: there is no tempo), which listeners gave in an
 experiment, else from `annotations_v2/jams/*.jams` (of several tempi the one of most confidence), else from the first
 edition, `annotations/tempo/*.bpm`. Folders are as the repository's README names them; a genre and a JAMS file of its
 sister were looked at, a .bpm file could not be. Many papers test on these tracks; they are put into no test split here.
@@ -14,15 +14,15 @@ from pathlib import Path
 
 from mllm.errors import ConfigError, MessageError, MllmError
 from mllm.instruct_data.records import Record
-from mllm.instruct_data.sources import _giantsteps, _labelled
-from mllm.instruct_data.sources._files import About, recordings
+from mllm.instruct_data.sources import _clips, _giantsteps, _labelled
+from mllm.instruct_data.sources._files import About
 from mllm.instruct_data.tracks import Track
 
 ABOUT = About(
     title="GiantSteps tempo",
     licence=_giantsteps.LICENCE,
-    citation=f"{_giantsteps.CITATION}; second edition: Schreiber, Müller: A Crowdsourced Experiment for Tempo Estimation of "
-    "Electronic Dance Music, ISMIR 2018",
+    citation=f"{_giantsteps.CITATION}; second edition: Schreiber, Müller: A Crowdsourced Experiment for Tempo "
+    "Estimation of Electronic Dance Music, ISMIR 2018",
     where="clone https://github.com/GiantSteps/giantsteps-tempo-dataset and run its audio_dl.sh",
     needs={"annotations_v2/tempo/": "tempi", "audio/": "recordings"},
 )
@@ -31,11 +31,11 @@ _PLACES = (("annotations_v2/tempo", ".bpm"), ("annotations_v2/jams", ".jams"), (
 
 def tracks(folder: Path) -> Iterator[Track | MllmError]:
     """Every annotated track; those without a tempo have none."""
-    files = [_giantsteps.annotations(folder / place, ending) for place, ending in _PLACES]
+    files = [_giantsteps.by_track(folder / place, ending) for place, ending in _PLACES]
     if not any(files):
         place = folder / "annotations_v2/tempo"
         raise ConfigError(f"{ABOUT.title}: {place} ({ABOUT.needs['annotations_v2/tempo/']}) is missing; {ABOUT.where}")
-    heard = recordings(folder)
+    heard = _clips.known(folder, "audio", ABOUT)
     for track in sorted({name for found in files for name in found}):
         path = next(found[track] for found in files if track in found)
         if track not in heard:

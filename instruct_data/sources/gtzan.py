@@ -2,8 +2,8 @@
 
 In: a folder with `genres/<genre>/<genre>.00000.wav` (or .au as first published; `genres_original/` as Kaggle calls it)
 and, if there, key annotations `gtzan_key/genres/<genre>/<genre>.00000.lerch.txt` (a number: 0 to 11 major keys from A
-on, 12 to 23 minor ones, -1 where it changes or is not clear), tempo annotations `tempo/gtzan_<genre>_00000.bpm` and beats
-`beats/gtzan_<genre>_00000.beats` (a time and a place in the bar a line). Out: tracks, and records about these.
+on, 12 to 23 minor ones, -1 where it changes or is not clear), tempo annotations `tempo/gtzan_<genre>_00000.bpm` and
+beats `beats/gtzan_<genre>_00000.beats` (a time and a place in the bar a line). Out: tracks, and records about these.
 
 The enumeration of keys was read in the repository itself; the names and forms of the other annotation files are as
 public readers of them say. The annotations are found anywhere below the folder. Filtered splits are read where
@@ -12,9 +12,11 @@ public readers of them say. The annotations are found anywhere below the folder.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mllm.errors import ConfigError, MessageError, MllmError
 from mllm.facts import METERS
@@ -29,8 +31,9 @@ ABOUT = About(
     citation="Tzanetakis, Cook: Musical Genre Classification of Audio Signals, IEEE Transactions on Speech and Audio "
     "Processing 10(5), 2002; keys: Lerch, gtzan_key; beats and tempi: Marchand, Fresnel, Peeters: GTZAN-Rhythm, ISMIR "
     "2015 (late-breaking)",
-    where="unpack genres.tar.gz (http://marsyas.info/downloads/datasets.html), https://github.com/alexanderlerch/gtzan_key"
-    " and https://github.com/TempoBeatDownbeat/gtzan_tempo_beat beside one another",
+    where="unpack genres.tar.gz (http://marsyas.info/downloads/datasets.html), "
+    "https://github.com/alexanderlerch/gtzan_key and https://github.com/TempoBeatDownbeat/gtzan_tempo_beat beside one "
+    "another",
     needs={"genres*/": "recordings in a folder for each genre"},
 )
 
@@ -105,7 +108,7 @@ def _tempo(path: Path) -> float:
     return tempo
 
 
-def _beats(path: Path) -> dict[str, tuple[float, ...] | str | None]:
+def _beats(path: Path) -> dict[str, Any]:
     times: list[float] = []
     places: list[float] = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -122,7 +125,7 @@ def _beats(path: Path) -> dict[str, tuple[float, ...] | str | None]:
 
 def _meter(places: list[float]) -> str | None:
     """The meter, where all whole bars have equally many beats. Three or four are quarters; two may be 2/4 or 6/8."""
-    bars = {int(one) for one, following in zip(places, places[1:], strict=False) if following == 1}
+    bars = {int(one) for one, following in itertools.pairwise(places) if following == 1}
     name = f"{bars.pop()}/4" if len(bars) == 1 else ""
     return name if name in METERS and name != "2/4" else None
 

@@ -2,9 +2,9 @@
 
 In: the three data sets as they are on the hub, as many as are there: `LP-MusicCaps-MC/data/train-*.parquet` and so on,
 the recordings in `audio/` beside `data/`. Out: up to three records a row: writing, summary and paraphrase. The fourth,
-`caption_attribute_prediction`, is left out: its authors advise against it, as it names what was guessed from other tags;
-the caption by a musician in MC is that of `musiccaps`. Names of files and columns are those of the published cards and
-notebook; that `track_id` of MTT is MagnaTagATune's clip_id was not verified.
+`caption_attribute_prediction`, is left out: its authors advise against it, as it names what was guessed from other
+tags; the caption by a musician in MC is that of `musiccaps`. Names of files and columns are those of the published
+cards and notebook; that `track_id` of MTT is MagnaTagATune's clip_id was not verified.
 
 Recordings: MC as in `musiccaps`, also "[<id>]-[<start>-<end>]" as `fname` says; MTT and MSD by `path`, with any ending.
 """
@@ -75,6 +75,4 @@ def _track(row: _tables.Row, part: str, split: str, recordings: dict[str, str]) 
         name = str(PurePosixPath(row.text("path")).with_suffix(""))
         path = _clips.path_of(recordings, [name], place)
         identity = f"{_FAMILIES[part]}/{row.text('track_id')}"
-    return Track(
-        id=identity, path=path, source="lp_musiccaps", licence=ABOUT.licence, split=split, family=identity
-    )
+    return Track(id=identity, path=path, source="lp_musiccaps", licence=ABOUT.licence, split=split, family=identity)

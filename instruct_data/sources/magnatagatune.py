@@ -5,8 +5,8 @@ In: a folder with annotations_final.csv, clip_info_final.csv and, below `audio/`
 gave, which denies nothing; "no piano" and "no vocals" do.
 
 Both tables are separated by tabs with every cell in quotes: clip_id, a column for each tag, mp3_path; and clip_id,
-track_number, title, artist, album, url, segmentStart, segmentEnd, original_url, mp3_path. Columns and tags are as public
-readers of the files name them; the files themselves could not be looked at.
+track_number, title, artist, album, url, segmentStart, segmentEnd, original_url, mp3_path. Columns and tags are as
+public readers of the files name them; the files themselves could not be looked at.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from mllm.instruct_data.tracks import Track
 ABOUT = About(
     title="MagnaTagATune",
     licence="CC-BY-NC-SA-3.0",
-    citation="Law, West, Mandel, Bay, Downie: Evaluation of Algorithms Using Games: The Case of Music Tagging, ISMIR 2009",
+    citation="Law, West, Mandel, Bay, Downie: Evaluation of Algorithms Using Games: The Case of Music Tagging, ISMIR "
+    "2009",
     where="take annotations_final.csv, clip_info_final.csv and the unpacked mp3.zip (as audio/) from "
     "https://mirg.city.ac.uk/codeapps/the-magnatagatune-dataset",
     needs={
@@ -93,9 +94,11 @@ def tracks(folder: Path) -> Iterator[Track | MllmError]:
         path = heard.get(str(PurePosixPath(mp3).with_suffix("")))
         if not clip or not mp3:
             yield MessageError(f"{place}: clip_id or mp3_path is empty; fetch the file again")
-        elif path is None:
+            continue
+        tags = [name for name, value in fields.items() if value == "1" and name not in ("clip_id", "mp3_path")]
+        if tags and path is None:
             yield _labelled.unheard(ABOUT, place, mp3)
-        elif tags := [name for name, value in fields.items() if value == "1" and name not in ("clip_id", "mp3_path")]:
+        elif tags and path is not None:
             yield _track(clip, path, mp3, titles, tags)
 
 

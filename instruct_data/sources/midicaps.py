@@ -1,10 +1,10 @@
-"""MidiCaps: 168,385 MIDI files of the Lakh collection, with captions that Claude 3 wrote from what programs found in them.
+"""MidiCaps: 168,385 MIDI files of the Lakh collection, with captions by Claude 3 from what programs found in them.
 
 In: `train.json` (JSON lines), and in `audio/` recordings of the MIDI files, with any sound font, named as these are
-("1a0751….wav", in any folders): the data set itself has no sound. Out: a record a caption; tracks with tempo, meter, key,
-instruments, chords and length as published. Tempo and meter are the first of the file, the instruments its programs, the
-key is music21's and the chords Chordino's guess; genre and mood, guessed from a rendering with little certainty, are left
-out. A chord whose name we cannot read leaves out all of them.
+("1a0751….wav", in any folders): the data set itself has no sound. Out: a record a caption; tracks with tempo, meter,
+key, instruments, chords and length as published. Tempo and meter are the first of the file, the instruments its
+programs, the key is music21's and the chords Chordino's guess; genre and mood, guessed from a rendering with little
+certainty, are left out. A chord whose name we cannot read leaves out all of them.
 
 Columns were read from the card and from the authors' pipeline; `test_set` says the split.
 """

@@ -1,10 +1,11 @@
 """The music questions of MMAU's test-mini: 334 multiple-choice questions; for evaluation only.
 
-In: `mmau-test-mini.json` (all questions; those of the other tasks are passed over) or any `mmau-test-mini*.json` of that
-form, and the recordings in `test-mini-audios/`. Out: a record a question, with the options in their published order. The
-format was read from the published file. It says from which data set a recording is (181 of the 334: MusicBench), and not
-which one it is there, so its family is its own: overlaps with MusicCaps, MusicBench and Song Describer can only be found by
-sound. In one question the answer stands twice among the options; it is told and left out.
+In: `mmau-test-mini.json` (all questions; those of the other tasks are passed over) or any `mmau-test-mini*.json` of
+that form, and the recordings in `test-mini-audios/`. Out: a record a question, with the options in their published
+order. The format was read from the published file. It says from which data set a recording is (181 of the 334:
+MusicBench), and not which one it is there, so its family is its own: overlaps with MusicCaps, MusicBench and Song
+Describer can only be found by sound. In one question the answer stands twice among the options; it is told and left
+out.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from mllm.instruct_data.tracks import Track
 ABOUT = About(
     title="MMAU (music, test-mini)",
     licence="Apache-2.0 (questions); recordings: those of the data sets that they are from",
-    citation="Sakshi, Tyagi, Kumar, Seth, Selvakumar, Nieto, Duraiswami, Ghosh, Manocha: MMAU: A Massive Multi-Task Audio "
-    "Understanding and Reasoning Benchmark, ICLR 2025",
+    citation="Sakshi, Tyagi, Kumar, Seth, Selvakumar, Nieto, Duraiswami, Ghosh, Manocha: MMAU: A Massive Multi-Task "
+    "Audio Understanding and Reasoning Benchmark, ICLR 2025",
     where="get mmau-test-mini.json from https://github.com/Sakshi113/MMAU, and the recordings by the link there",
     needs={"mmau-test-mini*.json": "questions", "test-mini-audios/": "the recordings"},
     evaluation_only=True,

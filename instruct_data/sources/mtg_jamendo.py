@@ -16,8 +16,8 @@ from pathlib import Path
 
 from mllm.errors import MessageError, MllmError
 from mllm.instruct_data.records import Record
-from mllm.instruct_data.sources import _labelled, _vocabulary
-from mllm.instruct_data.sources._files import About, found, recordings
+from mllm.instruct_data.sources import _clips, _labelled, _vocabulary
+from mllm.instruct_data.sources._files import About, found
 from mllm.instruct_data.tracks import Track
 
 ABOUT = About(
@@ -49,7 +49,7 @@ def tracks(folder: Path) -> Iterator[Track | MllmError]:
             rows.setdefault(row[0], (place, row))
             known = tags.setdefault(row[0], [])
             known += [tag for cell in row[len(_COLUMNS) :] if (tag := cell.strip()) and tag not in known]
-    heard, splits = recordings(folder), _splits(folder)
+    heard, splits = _clips.known(folder, "audio", ABOUT), _splits(folder)
     for identity, (place, row) in rows.items():
         stem = row[3].rpartition(".")[0]
         path = heard.get(stem) or heard.get(f"{stem}.low")
@@ -79,8 +79,8 @@ def _track(identity: str, path: str, seconds: float, tags: list[str], split: str
         source="mtg_jamendo",
         licence=ABOUT.licence,
         split=split,
-        # Two tracks of an artist are akin, but Song Describer and others know tracks only: one name for all of them lets
-        # a track be found on both sides of a split.
+        # Two tracks of an artist are akin, but Song Describer and others know tracks only: one name for all of them
+        # lets a track be found on both sides of a split.
         family=f"jamendo/{number}",
         **_vocabulary.sorted_tags(words, genres=[_vocabulary.genre(one) for one in genres]).fields(),
     )

@@ -1,10 +1,10 @@
 """MuChoMusic: 1,187 multiple-choice questions about clips of MusicCaps and Song Describer; for evaluation only.
 
-In: `muchomusic.csv`, the recordings of Song Describer below `sdd/audio/` (`00/415600.2min.mp3`) and the clips of MusicCaps
-in `musiccaps/audio/` (named as in `musiccaps`), as the authors' code places them. Out: a record a question. The published
-table names the true answer first and leaves the order to chance; ours is drawn once for each question from its number,
-whatever the seed, so that it is the same for everybody. Columns and identifiers ("415600.json", "<YouTube id>_....json")
-were read from the authors' code; the table was not seen here.
+In: `muchomusic.csv`, the recordings of Song Describer below `sdd/audio/` (`00/415600.2min.mp3`) and the clips of
+MusicCaps in `musiccaps/audio/` (named as in `musiccaps`), as the authors' code places them. Out: a record a question.
+The published table names the true answer first and leaves the order to chance; ours is drawn once for each question
+from its number, whatever the seed, so that it is the same for everybody. Columns and identifiers ("415600.json",
+"<YouTube id>_....json") were read from the authors' code; the table was not seen here.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from mllm.instruct_data.tracks import Track
 ABOUT = About(
     title="MuChoMusic",
     licence="CC-BY-SA-4.0 (questions); recordings: those of Song Describer and MusicCaps",
-    citation="Weck, Manco, Benetos, Quinton, Fazekas, Bogdanov: MuChoMusic: Evaluating Music Understanding in Multimodal "
-    "Audio-Language Models, ISMIR 2024",
+    citation="Weck, Manco, Benetos, Quinton, Fazekas, Bogdanov: MuChoMusic: Evaluating Music Understanding in "
+    "Multimodal Audio-Language Models, ISMIR 2024",
     where="get muchomusic.csv from https://doi.org/10.5281/zenodo.12709974, the recordings from Song Describer and "
     "MusicCaps",
     needs={
@@ -55,6 +55,7 @@ def records(folder: Path, *, seed: int = 0) -> Iterator[Record | MllmError]:  # 
 
 def _track(row: _tables.Row, recordings: dict[str, dict[str, str]]) -> Track:
     dataset, identifier = row.text("dataset"), row.text("dataset_identifier").removesuffix(".json")
+    names: tuple[str, ...]
     if dataset == "sdd":
         identity, names = f"jamendo/{identifier}", (f"{identifier}.2min", identifier)
     elif dataset == "musiccaps":

@@ -1,4 +1,5 @@
-"""MusicBench: clips of MusicCaps, many of them shifted in pitch, tempo or loudness, with captions and detected features.
+"""MusicBench: clips of MusicCaps, many of them shifted in pitch, tempo or loudness, with captions and detected
+features.
 
 In: `MusicBench_train.json`, `MusicBench_test_A.json` and `..._test_B.json` (JSON lines, as many as are there), and the
 folder `datashare/` of `MusicBench.tar.gz`. Out: a record for each of the two captions of a row; tracks with what was
@@ -38,57 +39,58 @@ _METERS = {3: "3/4", 4: "4/4"}
 def records(folder: Path, *, seed: int = 0) -> Iterator[Record | MllmError]:
     """A record a caption; a caption that a clip has twice gives one."""
     known: set[tuple[str, str]] = set()
-    for table, rows, recordings, held_out in _tables_of(folder):
-
-        def captions(row: _tables.Row, table: Path = table) -> Iterator[Record]:
-            track = _track(row, recordings, table, held_out)
-            for kind, text in _captions(row).items():
-                if (track.id, text) not in known:
-                    known.add((track.id, text))
-                    part = table.stem.removeprefix("MusicBench_").lower()
-                    name = f"{part}/{track.id.removeprefix('musicbench/')}/{kind}"
-                    yield _written.caption(track, text, name, seed=seed)
-
-        yield from _tables.each(rows, captions)
+    for read in _rows(folder):
+        if isinstance(read, MllmError):
+            yield read
+            continue
+        part, row, track = read
+        for kind, text in _captions(row).items():
+            if (track.id, text) not in known:
+                known.add((track.id, text))
+                yield _written.caption(track, text, f"{part}/{track.id.partition('/')[2]}/{kind}", seed=seed)
 
 
 def tracks(folder: Path) -> Iterator[Track | MllmError]:
     """A track a recording, with captions and what was detected."""
     known: set[str] = set()
-    for table, rows, recordings, held_out in _tables_of(folder):
-
-        def track(row: _tables.Row, table: Path = table) -> Iterator[Track]:
-            made = _track(row, recordings, table, held_out)
-            if made.id not in known:
-                known.add(made.id)
-                yield made
-
-        yield from _tables.each(rows, track)
+    for read in _rows(folder):
+        if isinstance(read, MllmError):
+            yield read
+        elif read[2].id not in known:
+            known.add(read[2].id)
+            yield read[2]
 
 
-def _tables_of(folder: Path) -> Iterator[tuple[Path, _tables.Rows, dict[str, str], set[str]]]:
-    """Each table with its rows, the recordings, and the families of the test files."""
+def _rows(folder: Path) -> Iterator[tuple[str, _tables.Row, Track] | MllmError]:
+    """Of each row: from which part of the data set it is, the row, and its track."""
     found(folder, "MusicBench_*.json", ABOUT)
     recordings = _clips.known(folder, "datashare", ABOUT)
     tables = sorted(folder.glob("MusicBench_*.json"))
-    held_out: set[str] = set()
+    held_out = {family for table in tables if _is_test(table) for family in _families(table)}
     for table in tables:
-        if _is_test(table):
-            for location in _tables.each(_tables.json_lines(table), lambda row: [row.text("location")]):
-                if isinstance(location, str):
-                    held_out.add(PurePosixPath(location).stem[:11])
-    for table in tables:
-        yield table, _tables.json_lines(table), recordings, held_out
+        part = table.stem.removeprefix("MusicBench_").lower()
+
+        def read(row: _tables.Row, part: str = part) -> list[tuple[str, _tables.Row, Track]]:
+            return [(part, row, _track(row, recordings, held_out, is_test=part.startswith("test")))]
+
+        yield from _tables.each(_tables.json_lines(table), read)
+
+
+def _families(table: Path) -> Iterator[str]:
+    """The families of all rows that say where they are."""
+    for location in _tables.each(_tables.json_lines(table), lambda row: [row.text("location")]):
+        if isinstance(location, str):
+            yield _clips.family_of(PurePosixPath(location).name[:11])
 
 
 def _is_test(table: Path) -> bool:
     return table.stem.startswith("MusicBench_test")
 
 
-def _track(row: _tables.Row, recordings: dict[str, str], table: Path, held_out: set[str]) -> Track:
+def _track(row: _tables.Row, recordings: dict[str, str], held_out: set[str], *, is_test: bool) -> Track:
     location = str(PurePosixPath(row.text("location")).with_suffix(""))
-    ytid = _clips.youtube_id(PurePosixPath(location).name)
-    is_test = _is_test(table) or ytid in held_out or row.flag("is_audioset_eval_mcaps")
+    family = _clips.family_of(_clips.youtube_id(PurePosixPath(location).name))
+    is_test = row.flag("is_audioset_eval_mcaps") or is_test or family in held_out
     chords = row.texts("chords") if row.has("chords") else ()
     return Track(
         id=f"musicbench/{location}",
@@ -96,7 +98,7 @@ def _track(row: _tables.Row, recordings: dict[str, str], table: Path, held_out: 
         source="musicbench",
         licence=ABOUT.licence,
         split="test" if is_test else "train",
-        family=_clips.family_of(ytid),
+        family=family,
         captions=tuple(dict.fromkeys(_captions(row).values())),
         tempo_bpm=_tempo(row),
         key=_key(row),

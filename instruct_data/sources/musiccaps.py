@@ -54,7 +54,7 @@ def tracks(folder: Path) -> Iterator[Track | MllmError]:
             licence=ABOUT.licence,
             split="test" if row.flag("is_audioset_eval") else "train",
             family=_clips.family_of(ytid),
-            tags=row.texts("aspect_list"),
+            tags=row.texts("aspect_list") or None,
             captions=(row.text("caption"),),
         )
 

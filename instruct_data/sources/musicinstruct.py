@@ -1,10 +1,10 @@
 """MusicInstruct (MI short and MI long): questions and answers that GPT-4 wrote from the captions of MusicCaps.
 
 In: `MusicInstruct/music_instruct_short.json` and `..._long.json`, and the clips of MusicCaps in `audio/`, named as in
-`musiccaps`. Out: a record a question. Clips of AudioSet's evaluation half are the test split, as its authors do it. That a
-file is an object whose "QA" lists objects with "ytid", "question", "answer" and "is_audioset_eval" was read from its
-authors' loader; the files themselves were not seen here, and other fields are passed over. (The authors' recordings are
-arrays `MusicCaps_audio/<ytid>.npy`; we take the recordings themselves.)
+`musiccaps`. Out: a record a question. Clips of AudioSet's evaluation half are the test split, as its authors do it.
+That a file is an object whose "QA" lists objects with "ytid", "question", "answer" and "is_audioset_eval" was read from
+its authors' loader; the files themselves were not seen here, and other fields are passed over. (The authors' recordings
+are arrays `MusicCaps_audio/<ytid>.npy`; we take the recordings themselves.)
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ ABOUT = About(
     licence="CC-BY-NC-4.0 (questions and answers); recordings: not stated",
     citation="Deng, Ma, Liu, Guo, Zhang, Chen, Huang, Benetos: MusiLingo: Bridging Music and Text with Pre-trained "
     "Language Models for Music Captioning and Query Response, NAACL Findings 2024",
-    where="get the JSON files from https://huggingface.co/datasets/m-a-p/Music-Instruct; the clips are those of MusicCaps",
+    where="get the JSON files from https://huggingface.co/datasets/m-a-p/Music-Instruct; the clips are those of "
+    "MusicCaps",
     needs={
         "MusicInstruct/music_instruct_*.json": "questions and answers, short and long",
         "audio/": "the clips of MusicCaps, <YouTube id>.wav",

@@ -1,10 +1,10 @@
 """MusicQA of MU-LLaMA: questions and answers that a language model wrote from captions and tags.
 
 In: `PretrainMusicQA.json` (from MusicCaps), `FinetuneMusicQA.json` (from MagnaTagATune) and `EvalMusicQA.json` (from
-MTG-Jamendo), as many as are there, and the recordings of `audios.zip` in `audios/`. Out: a record a conversation; those of
-`EvalMusicQA.json` are the test split. The format was read from the published EvalMusicQA.json. The authors numbered the
-recordings anew, so a recording's family is its number: that it is one of MusicCaps, MagnaTagATune or MTG-Jamendo can only
-be found by its sound.
+MTG-Jamendo), as many as are there, and the recordings of `audios.zip` in `audios/`. Out: a record a conversation; those
+of `EvalMusicQA.json` are the test split. The format was read from the published EvalMusicQA.json. The authors numbered
+the recordings anew, so a recording's family is its number: that it is one of MusicCaps, MagnaTagATune or MTG-Jamendo
+can only be found by its sound.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@ In: a folder with nsynth-train, nsynth-valid and nsynth-test (any of them), each
 tracks of one note each, with the instrument that plays and all that surely do not, its pitch and its qualities as tags,
 and records about these. examples.json, one object with a member for each note, is read member by member.
 
-Fields as public readers have them: note_str, instrument_str, pitch, velocity, instrument_family_str (bass, brass, flute,
-guitar, keyboard, mallet, organ, reed, string, synth_lead, vocal), instrument_source_str (acoustic, electronic,
-synthetic), qualities_str. Where a family is no word of ours (reeds are saxophones as well as clarinets) the instrument is
-not named, and those that it may be are not called absent. How loud a note was struck (velocity) is not read.
+Fields as public readers have them: note_str, instrument_str, pitch, velocity, instrument_family_str (bass, brass,
+flute, guitar, keyboard, mallet, organ, reed, string, synth_lead, vocal), instrument_source_str (acoustic, electronic,
+synthetic), qualities_str. Where a family is no word of ours (reeds are saxophones as well as clarinets) the instrument
+is not named, and those that it may be are not called absent. How loud a note was struck (velocity) is not read.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from mllm.instruct_data.tracks import Track
 ABOUT = About(
     title="NSynth",
     licence="CC-BY-4.0",
-    citation="Engel, Resnick, Roberts, Dieleman, Eck, Simonyan, Norouzi: Neural Audio Synthesis of Musical Notes with WaveNet "
-    "Autoencoders, ICML 2017",
+    citation="Engel, Resnick, Roberts, Dieleman, Eck, Simonyan, Norouzi: Neural Audio Synthesis of Musical Notes with "
+    "WaveNet Autoencoders, ICML 2017",
     where="unpack nsynth-train.jsonwav.tar.gz and its sisters from https://magenta.tensorflow.org/datasets/nsynth",
     needs={"nsynth-*/": "examples.json and audio/ of each split"},
 )

@@ -1,10 +1,11 @@
-"""OpenMIC-2018: 20,000 excerpts of 10 s from the Free Music Archive; of some of 20 instruments it is known that they play
-or that they do not.
+"""OpenMIC-2018: 20,000 excerpts of 10 s from the Free Music Archive; of some of 20 instruments it is known that they
+play or that they do not.
 
 In: the unpacked folder with openmic-2018-aggregated-labels.csv (sample_key, instrument, relevance, num_responses),
-`audio/000/000046_3840.ogg` and so on, and partitions/split01_{train,test}.csv (one key a line). Out: tracks, and records
-about these. A relevance of at least 0.5 says that an instrument plays, a lower one that it does not; one that is not
-listed is not known. Who denies a violin has not denied a cello: only words for whole instruments make absent ones.
+`audio/000/000046_3840.ogg` and so on, and partitions/split01_{train,test}.csv (one key a line). Out: tracks, and
+records about these. A relevance of at least 0.5 says that an instrument plays, a lower one that it does not; one that
+is not listed is not known. Who denies a violin has not denied a cello: only words for whole instruments make absent
+ones.
 
 Columns, threshold and partitions are as public readers of the files have them; the files could not be looked at.
 """
@@ -17,8 +18,8 @@ from pathlib import Path
 
 from mllm.errors import MessageError, MllmError
 from mllm.instruct_data.records import Record
-from mllm.instruct_data.sources import _labelled, _vocabulary
-from mllm.instruct_data.sources._files import About, found, recordings
+from mllm.instruct_data.sources import _clips, _labelled, _vocabulary
+from mllm.instruct_data.sources._files import About, found
 from mllm.instruct_data.tracks import Track
 
 ABOUT = About(
@@ -35,7 +36,7 @@ HEARD_FROM = 0.5
 def tracks(folder: Path) -> Iterator[Track | MllmError]:
     """Every excerpt with a label."""
     table = found(folder, "openmic-2018-aggregated-labels.csv", ABOUT)
-    heard, tested = recordings(folder), _tested(folder)
+    heard, tested = _clips.known(folder, "audio", ABOUT), _tested(folder)
     labels: dict[str, dict[str, float]] = {}
     places: dict[str, str] = {}
     for row in _labelled.by_column(table, ",", ("sample_key", "instrument", "relevance")):

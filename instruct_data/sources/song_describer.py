@@ -1,9 +1,9 @@
 """The Song Describer Dataset: 1,106 captions by 142 people of 706 recordings of MTG-Jamendo; for evaluation only.
 
-In: `song_describer.csv`, and the recordings of `audio.zip` below `audio/` (`34/1004034.2min.mp3`, the first two minutes).
-Out: a record a caption, "valid" (the cleaned subset) or "full" in its id; a track a recording, with all its captions.
-Columns and names of files were read from the authors' data card, their script that writes the table and code that reads
-it; the table itself was not seen here. Its family is that of the track in MTG-Jamendo.
+In: `song_describer.csv`, and the recordings of `audio.zip` below `audio/` (`34/1004034.2min.mp3`, the first two
+minutes). Out: a record a caption, "valid" (the cleaned subset) or "full" in its id; a track a recording, with all its
+captions. Columns and names of files were read from the authors' data card, their script that writes the table and code
+that reads it; the table itself was not seen here. Its family is that of the track in MTG-Jamendo.
 """
 
 from __future__ import annotations
