@@ -288,6 +288,8 @@ TRUE_ANSWERS = (
     ("Is there a violin?", "No."),
     ("Who would like it?", "Friends of the string quartet would like it."),
     ("Is it 3/4?", "It is not in 3/4."),
+    ("Describe it.", "A tune in C major. It sets out on C major, F major and D minor."),
+    ("What are the first chords?", "D major."),
     ("What enters late?", "The bass enters at 0:02. There is no bass before."),
     ("Which key?", "C major, without a doubt; not A minor."),
 )

@@ -83,7 +83,7 @@ def test_recordings_play_one_at_a_time_and_the_timeline_follows_and_seeks(page: 
     box = timeline.bounding_box()
     assert box is not None
     middle = 120 + 640 * 0.98 / 2
-    page.mouse.click(box["x"] + box["width"] * middle / 760, box["y"] + box["height"] / 2)
+    timeline.click(position={"x": box["width"] * middle / 760, "y": box["height"] / 2})
     assert second.evaluate("audio => audio.currentTime") == pytest.approx(3.0, abs=0.1)
     line = page.locator(".now").nth(1)
     expect(line).to_have_attribute("x1", re.compile(r"^43\d"))

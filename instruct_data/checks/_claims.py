@@ -97,6 +97,7 @@ _KEY = re.compile(
     r"(?!\s+(?:chords?|triads?|scales?|sevenths?|arpeggios?|7))"
 )
 _MODE = re.compile(r"\bin an? (major|minor) key\b|\b(?:is|key is) (major|minor)$", re.IGNORECASE)
+_CHORDS = re.compile(r"\b(?:chord|triad|harmon|progress|sets? out|arpegg)", re.IGNORECASE)
 _METER = re.compile(r"(?<![\d/])(2/4|3/4|4/4|6/8|9/8|12/8)(?![\d/])")
 _PACE = re.compile(r"\b(slow|fast)(?:-paced| paced| tempo|-tempo)\b", re.IGNORECASE)
 
@@ -183,7 +184,9 @@ def _denied(clause: str, found: Claims) -> None:
 def _said(clause: str, found: Claims) -> None:
     found.playing += [(word, meaning(word)) for word in instruments_in(clause)]
     found.tempi += [float(number) for number in _TEMPO.findall(clause)]
-    for letter, sign, word, flat, mode in _KEY.findall(clause):
+    keys = _KEY.findall(clause)
+    # Several in one clause may be chords, and so may one that is called so.
+    for letter, sign, word, flat, mode in keys if len(keys) == 1 and not _CHORDS.search(clause) else ():
         accidental = "#" if sign in ("#", "♯") or word == "sharp" else "b" if sign or word or flat else ""
         tonic = letter + accidental
         found.keys.append((f"{tonic} {mode}", facts.pitch_class(tonic), mode))

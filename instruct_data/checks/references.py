@@ -35,11 +35,11 @@ class Check(checking.Check):
         self._tracks.add(identity)
         if self.rows.built and _leads_out(known.path):
             yield self.found(
-                "error",
+                "warning",
                 "path that leads out",
                 where,
-                f"the path {known.path!r} leads out of the data set",
-                "copy the recording into the data set and give its path from there on",
+                f"the path {known.path!r} leads out of the data set, which so cannot be moved",
+                "have recordings copied (audio: copy in the settings of the build)",
             )
 
     def of_record(self, told: Told) -> Iterator[Finding]:
