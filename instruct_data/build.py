@@ -32,6 +32,7 @@ from mllm.instruct_data import (
     manifest,
 )
 from mllm.instruct_data.build_config import BuildConfig
+from mllm.instruct_data.build_engines import Engine
 from mllm.instruct_data.build_parts import Parts, Summary, Unit
 from mllm.instruct_data.tracks import SPLITS
 from mllm.train import setting_files
@@ -72,6 +73,7 @@ def build(config: BuildConfig, say: Callable[[str], object], tell: Callable[[str
     config = build_pieces.with_fonts(config, say)
     _check_sources(config)
     build_asking.check(config)
+    engine = build_engines.engine_of(config)
     out = Path(config.out)
     with build_parts.disk_told(out):
         if (finished := _finished(out, config)) is not None:
@@ -79,7 +81,7 @@ def build(config: BuildConfig, say: Callable[[str], object], tell: Callable[[str
         parts = _claim(out, config)
         with _locked(parts):
             parts.clear_unfinished()
-            units = _make_all(parts, config, tell)
+            units = _make_all(parts, config, engine, tell)
             tell("putting the parts together")
             made = _finish(parts, config, units)
     shutil.rmtree(parts.folder, ignore_errors=True)
@@ -157,9 +159,9 @@ def _locked(parts: Parts) -> Iterator[None]:
         lock.release()
 
 
-def _make_all(parts: Parts, config: BuildConfig, tell: Callable[[str], object]) -> list[Unit]:
+def _make_all(parts: Parts, config: BuildConfig, engine: Engine, tell: Callable[[str], object]) -> list[Unit]:
     """Make everything that is missing; the units that rows come from, in order."""
-    run = _Run(parts, config, tell)
+    run = _Run(parts, config, engine, tell)
     listings = [Unit(kind="listing", source=number) for number in range(len(config.sources))]
     scores = [Unit(kind="scores")] if config.render.wanted and config.scores.any else []
     run.make([*listings, *scores], "reading sources and scores")
@@ -180,11 +182,11 @@ def _make_all(parts: Parts, config: BuildConfig, tell: Callable[[str], object]) 
 class _Run:
     """Makes units that are missing and tells how far it is."""
 
-    def __init__(self, parts: Parts, config: BuildConfig, tell: Callable[[str], object]) -> None:
+    def __init__(self, parts: Parts, config: BuildConfig, engine: Engine, tell: Callable[[str], object]) -> None:
         self._parts = parts
         self._config = config
         self._tell = tell
-        self._engine = build_engines.engine_of(config)
+        self._engine = engine
 
     def make(self, units: Sequence[Unit], what: str) -> None:
         missing = [unit for unit in units if not self._parts.is_done(unit)]

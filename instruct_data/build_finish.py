@@ -25,9 +25,6 @@ OTHER_SIDE = "a recording of the same family is kept farther from training"
 SURPLUS = "its answer is commoner than the other answers of its template"
 WRITTEN = ("caption", "question")
 """Tasks of what people wrote, which is never thinned out."""
-YES_NO = ("yes", "no")
-_DECIDING = ("id", "split", "families", "task", "template", "label", "correct")
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -122,40 +119,27 @@ def list_recordings(parts: Parts, units: Sequence[Unit], used: set[bytes], path:
 
 
 def _labelled(parts: Parts, units: Sequence[Unit], selection: Selection) -> Iterator[tuple[str, str, str]]:
-    """(id, group, answer) of each record whose answers must be equally common; notes which records may not stay."""
+    """What `balance` takes of each record of ours that stays; notes which records may not stay."""
     seen: set[bytes] = set()
     for number, unit in enumerate(units):
-        for position, row in enumerate(_rows(parts.done(unit) / build_parts.RECORDS, _DECIDING)):
-            identity = _short(row["id"])
-            if identity in seen or selection.has_moved(row["families"], row["split"]):
+        for position, record in enumerate(data_set.read_part(parts.done(unit) / build_parts.RECORDS)):
+            identity = _short(record.id)
+            if identity in seen or selection.has_moved(record.families, record.split):
                 selection.refused.add((number, position))
                 selection.counts[TWICE if identity in seen else OTHER_SIDE] += 1
                 continue
             seen.add(identity)
-            if (answer := _answer(row)) is not None:
-                yield row["id"], f"{row['split']}/{row['task']}/{row['template']}", answer
-
-
-def _answer(row: dict[str, Any]) -> str | None:
-    """What a blind answerer would say always; None where answers need not be equally common."""
-    if row["task"] in WRITTEN:
-        return None
-    if row["correct"] is not None:
-        return _LETTERS[row["correct"]]
-    return row["label"] if row["label"] in YES_NO else None
+            if record.task not in WRITTEN and (row := balance.row(record)) is not None:
+                yield row
 
 
 def _families(folder: Path) -> Iterator[str]:
     for track in data_set.read_track_part(folder / build_parts.TRACKS):
         yield track.family
-    for row in _rows(folder / build_parts.RECORDS, ("families",)):
-        yield from row["families"]
-
-
-def _rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(data_set.ROWS_AT_ONCE, columns=list(columns)):
-            yield from batch.to_pylist()
+    with pq.ParquetFile(folder / build_parts.RECORDS) as file:
+        for batch in file.iter_batches(data_set.ROWS_AT_ONCE, columns=["families"]):
+            for families in batch.column(0).to_pylist():
+                yield from families
 
 
 def _short(text: str) -> bytes:

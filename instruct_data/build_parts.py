@@ -34,7 +34,7 @@ MOST_NAMED = 20
 """So many of the rows that were skipped for one reason are named."""
 _READ_BYTES = 1 << 20
 
-UnitKind: TypeAlias = Literal["scores", "listing", "pieces", "tracks", "records", "listeners"]
+UnitKind: TypeAlias = Literal["scores", "listing", "pieces", "tracks", "records"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

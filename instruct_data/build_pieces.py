@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mllm.errors import ConfigError
-from mllm.instruct_data import build_asking, build_parts, data_set, library, score_readers
+from mllm.instruct_data import build_asking, build_parts, data_set, library
 from mllm.instruct_data.build_config import BuildConfig, ScoresSection
 from mllm.instruct_data.build_parts import Parts, Summary, Unit
 from mllm.instruct_data.fonts import Font, FontChoice, parse_font
 from mllm.instruct_data.pieces import PieceMaker, PieceSettings, write_piece
-from mllm.instruct_data.scores import Tune, read_cache, write_cache
+from mllm.instruct_data.scores import Tune
 from mllm.instruct_data.tracks import SPLITS, Track
 
 PIECES_PER_UNIT = 25
@@ -27,6 +27,8 @@ FONT_FOLDERS = ("/usr/share/sounds/sf2", "/usr/share/sounds/sf3")
 FONT_ENDINGS = (".sf2", ".sf3")
 _FEWEST_TO_SPLIT = 10
 """Of fewer pieces, no split gets one only because its share is not 0."""
+_PLANNED_SHARE = 0.8
+"""Of the hours that were asked for; the rest is added when it is known how long the pieces are."""
 _SCORES = Unit(kind="scores")
 
 
@@ -72,10 +74,10 @@ def found_fonts() -> list[Path]:
 
 
 def units_of(config: BuildConfig) -> list[Unit]:
-    """The units of all pieces that are asked for; of hours, as many pieces as have them at their mean length."""
+    """The units of all pieces that are asked for; of hours, those of most of them: pieces may turn out longer."""
     if not config.render.wanted:
         return []
-    total = config.render.pieces or math.ceil(_wanted_seconds(config) / config.render.mean_seconds)
+    total = config.render.pieces or math.ceil(_PLANNED_SHARE * _wanted_seconds(config) / config.render.mean_seconds)
     counts = {split: _share(total, share) for split, share in _shares(config).items()}
     counts["train"] = max(total - sum(counts.values()), 0)
     return [unit for split in SPLITS for unit in _units(split, 0, counts[split], 0)]
@@ -92,20 +94,20 @@ def more_units(config: BuildConfig, units: Sequence[Unit], seconds: float) -> li
     lacking = _wanted_seconds(config) - seconds
     if config.render.hours is None or lacking <= 0:
         return []
-    before = [unit for unit in units if unit.kind == "pieces" and unit.split == "train"]
-    first = sum(unit.count for unit in before)
-    return list(_units("train", first, math.ceil(lacking / config.render.mean_seconds), len(before)))
+    made = [unit for unit in units if unit.kind == "pieces"]
+    train = [unit for unit in made if unit.split == "train"]
+    mean_seconds = seconds / max(sum(unit.count for unit in made), 1)
+    return list(_units("train", sum(unit.count for unit in train), math.ceil(lacking / mean_seconds), len(train)))
 
 
 def parse_scores(_: Unit, config: BuildConfig, work: Path) -> Summary:
     """Parse the scores that are rendered into caches; scores of folders that cannot be used are told."""
     summary = Summary()
-    _collections(config.scores, Path(config.scores.cache) if config.scores.cache else work)
-    for number, folder in enumerate(config.scores.folders):
-        tunes = score_readers.read_folder(
-            Path(folder), licence=config.scores.licence or "", refuse=functools.partial(summary.skip, folder)
-        )
-        write_cache(work / _folder_cache(number), tunes)
+
+    def tell(path: Path, why: str) -> None:
+        summary.skip("scores", f"{path}: {why}")
+
+    _load(config.scores, Path(config.scores.cache) if config.scores.cache else work, tell)
     return summary
 
 
@@ -174,25 +176,18 @@ def _parsed(out: str, scores: ScoresSection) -> tuple[Tune, ...]:
     """The tunes that `parse_scores` parsed."""
     if not scores.any:
         return ()
-    parsed = Parts(Path(out)).done(_SCORES)
-    tunes = list(_collections(scores, Path(scores.cache) if scores.cache else parsed))
-    for number in range(len(scores.folders)):
-        tunes += read_cache(parsed / _folder_cache(number))
-    return tuple(tunes)
+    return _load(scores, Path(scores.cache) if scores.cache else Parts(Path(out)).done(_SCORES))
 
 
-def _collections(scores: ScoresSection, cache: Path) -> tuple[Tune, ...]:
-    """Tunes of the collections that have names."""
+def _load(scores: ScoresSection, cache: Path, tell: Callable[[Path, str], None] | None = None) -> tuple[Tune, ...]:
     return library.load_tunes(
         cache,
         with_music21=scores.music21,
         pop909=Path(scores.pop909) if scores.pop909 else None,
         openewld=Path(scores.openewld) if scores.openewld else None,
+        folders=[library.ScoreFolder(path=Path(folder), licence=scores.licence or "") for folder in scores.folders],
+        tell=tell,
     )
-
-
-def _folder_cache(number: int) -> str:
-    return f"folder-{number:03d}.json.gz"
 
 
 def _wanted_seconds(config: BuildConfig) -> float:

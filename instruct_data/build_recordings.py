@@ -48,14 +48,19 @@ class Recordings:
         """The track with its path in the data set and its length.
 
         Raises:
-            AudioError: there is no such recording, it cannot be heard, or it does not have this stretch.
+            AudioError: there is no such recording, it cannot be heard, or the stretch is not in it or too short.
         """
         total = self._total_seconds(track.path)
         start, end = track.start or 0.0, total if track.end is None else track.end
         if not 0 <= start < end <= total + _BEYOND_SECONDS:
             raise AudioError(f"{track.path} has {total:.2f} s, but {start:g} to {end:g} s are asked for")
+        seconds = min(end, total) - start
+        if seconds < audio.MINIMUM_SECONDS:
+            raise AudioError(
+                f"{track.path}: {seconds:.2f} s are too short to be heard; expected {audio.MINIMUM_SECONDS:g} or more"
+            )
         self._take(track.path)
-        return dataclasses.replace(track, path=self._path(track.path), seconds=min(end, total) - start)
+        return dataclasses.replace(track, path=self._path(track.path), seconds=seconds)
 
     def finish(self) -> None:
         """Move what was copied to its place, and write the hashes of it."""

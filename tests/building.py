@@ -24,7 +24,7 @@ KEYS = ("C major", "A minor", "D minor", "G major")
 INSTRUMENTS = ("piano", "acoustic guitar; drums", "flute; bass", "piano; strings")
 
 
-def write_tone(path: Path, hertz: float, *, seconds: float = 0.6) -> Path:
+def write_tone(path: Path, hertz: float, *, seconds: float = 1.2) -> Path:
     """A recording."""
     path.parent.mkdir(parents=True, exist_ok=True)
     times = np.arange(round(seconds * RATE_HZ)) / RATE_HZ

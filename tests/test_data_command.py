@@ -1,8 +1,9 @@
-"""`mllm data encode`: what it makes, finds, prints and returns, on a tiny model."""
+"""`mllm data`: its actions, and what `encode` makes, finds, prints and returns, on a tiny model."""
 
 from __future__ import annotations
 
 import json
+import sys
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from mllm import cli
+from mllm import cli, registry
 from tests.tiny_checkpoint import write_checkpoint, write_music
 
 SUMMARY = "windows: {made} made, {found} found; recordings failed: {failed}; audio: {seconds} s; store: {size} bytes\n"
@@ -60,6 +61,35 @@ def size_of(store: Path) -> int:
 
 def contents_of(store: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (store / "shards").rglob("*.safetensors")}
+
+
+@pytest.mark.parametrize("words", [(), ("--help",)], ids=["nothing", "help"])
+def test_all_actions_are_listed(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, *words)
+    assert (status, err) == (0, "")
+    assert out.startswith("usage: mllm data ACTION ...\n")
+    listed = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
+    assert listed == ["encode", *registry.names("data action")]
+    assert "build" in listed
+
+
+def test_help_of_an_action_shows_its_options_only(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "build", "--help")
+    assert (status, err) == (0, "")
+    assert out.startswith("usage: mllm data build [CONFIG.yaml]")
+    assert "--hours" in out
+    assert "--store" not in out
+    assert "--store" in run(capsys, "encode", "--help")[1]
+
+
+def test_what_is_not_installed_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith(("mllm.instruct_data", "pyarrow"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    status, out, err = run(capsys, "build", "--hours", "1", "--out", "x")
+    assert (status, out) == (2, "")
+    assert err == "mllm: mllm data build needs pyarrow, which is not installed: pip install 'mllm-music[data]'\n"
+    assert run(capsys)[0] == 0
 
 
 def test_encode_and_encode_again(
