@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from mllm import registry
 from mllm.instruct_data import measuring
@@ -19,7 +18,7 @@ from mllm.instruct_data.findings import Finding, Severity
 from mllm.instruct_data.measuring import Measured
 from mllm.instruct_data.records import Record
 from mllm.instruct_data.rows import BadRow, Row, Rows
-from mllm.instruct_data.texts import plain
+from mllm.instruct_data.texts import hash_of, plain
 from mllm.instruct_data.tracks import Track
 from mllm.messages import Audio, Message, Text
 
@@ -149,10 +148,11 @@ def check(rows: Rows, settings: Settings, *, seen: Seen | None = None, tell: Tel
     for one in checks:
         yield from one.at_start()
     library: dict[str, Known] = {}
-    yield from _tracks(rows, checks, library, seen, tell)
+    unreadable = _Unreadable(rows)
+    yield from _tracks(rows, checks, library, unreadable, seen, tell)
     if settings.listen:
         yield from _recordings(rows, settings, checks, library, seen, tell)
-    yield from _records(rows, checks, library, seen, tell)
+    yield from _records(rows, checks, library, unreadable, seen, tell)
     tell("adding up")
     for one in checks:
         yield from one.at_end()
@@ -224,11 +224,13 @@ def _watchers(checks: Iterable[Check], method: str) -> list[Callable[..., Iterat
     return [getattr(one, method) for one in checks if getattr(type(one), method) is not getattr(Check, method)]
 
 
-def _tracks(rows: Rows, checks: list[Check], library: dict[str, Known], seen: Seen, tell: Tell) -> Iterator[Finding]:
+def _tracks(
+    rows: Rows, checks: list[Check], library: dict[str, Known], unreadable: _Unreadable, seen: Seen, tell: Tell
+) -> Iterator[Finding]:
     watchers = _watchers(checks, "of_track")
     for row in rows.tracks():
         if isinstance(row, BadRow):
-            yield _unreadable(row, rows)
+            yield from unreadable.told(row)
             continue
         seen.tracks += 1
         if seen.tracks % 500 == 0:
@@ -255,12 +257,12 @@ def _recordings(
 
 
 def _records(
-    rows: Rows, checks: list[Check], library: Mapping[str, Known], seen: Seen, tell: Tell
+    rows: Rows, checks: list[Check], library: Mapping[str, Known], unreadable: _Unreadable, seen: Seen, tell: Tell
 ) -> Iterator[Finding]:
     watchers = _watchers(checks, "of_record")
     for row in rows.records():
         if isinstance(row, BadRow):
-            yield _unreadable(row, rows)
+            yield from unreadable.told(row)
             continue
         seen.records += 1
         if seen.records % 1000 == 0:
@@ -278,18 +280,23 @@ def _records(
             yield from watch(told)
 
 
-def _unreadable(row: BadRow, rows: Rows) -> Finding:
-    again = "build the data set again" if rows.built else "mend this row, or take it out"
-    return Finding(
-        check=UNREADABLE,
-        severity="error",
-        kind="file that cannot be read" if row.whole_file else "row that cannot be read",
-        where=row.place,
-        what=row.what,
-        cure=again,
-    )
+class _Unreadable:
+    """Tells each row that cannot be read once: sources of labels meet them among tracks and among records."""
 
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._told: set[int] = set()
 
-def summaries() -> dict[str, Any]:
-    """What each check looks for."""
-    return {name: registry.find("check", name).SUMMARY for name in registry.names("check")}
+    def told(self, row: BadRow) -> Iterator[Finding]:
+        key = hash_of(row.place, row.what)
+        if key in self._told:
+            return
+        self._told.add(key)
+        yield Finding(
+            check=UNREADABLE,
+            severity="error",
+            kind="file that cannot be read" if row.whole_file else "row that cannot be read",
+            where=row.place,
+            what=row.what,
+            cure="build the data set again" if self._rows.built else "mend this row, or take it out",
+        )

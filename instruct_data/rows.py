@@ -5,8 +5,8 @@ row that cannot be read is an error in its place, and the rows behind it are sti
 
 1. what `mllm data build` writes (`data_set`), finished or not;
 2. the files of a source, where its name is given (`sources`);
-3. conversations, rows of metadata, or texts beside recordings (`mllm.train.conversations`);
-4. where the third finds nothing, the source `folder`.
+3. any other folder: the source `folder`, with "not stated" for a licence that is not given;
+4. a JSONL file of conversations (`mllm.train.conversations`).
 
 Knows nothing of what can be wrong with a row that can be read.
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -33,6 +34,7 @@ NOT_STATED = "not stated"
 OWN = "own"
 """Source and task of what people bring themselves."""
 FOLDER_SOURCE = "folder"
+_NAMED_PLACE = re.compile(r"(.{1,200}? (?:row|line) \d+(?: \(line \d+\))?): (.+)")
 _T = TypeVar("_T", Track, Record)
 
 
@@ -95,21 +97,14 @@ def open_rows(path: Path, source: str | None = None) -> Rows:
             tracks=lambda: _of_files(path, data_set.TRACKS, data_set.TRACK_SCHEMA, _track),
             records=lambda: _of_files(path, data_set.RECORDS, data_set.SCHEMA, data_set.record_of),
         )
-    from mllm.train import conversations
-
-    try:
-        conversations.read([path])
-    except ConfigError:
-        if not path.is_dir() or FOLDER_SOURCE not in registry.names("source"):
-            raise
-        return _of_source(path, FOLDER_SOURCE)
-    folder = path if path.is_dir() else path.parent
+    if path.is_dir():
+        return _of_source(path, FOLDER_SOURCE, licence=NOT_STATED)
     return Rows(
-        folder=folder,
+        folder=path.parent,
         built=False,
         kind="conversations",
-        tracks=lambda: _tracks_of_records(_of_conversations(path, folder)),
-        records=lambda: _of_conversations(path, folder),
+        tracks=lambda: _tracks_of_records(_of_conversations(path)),
+        records=lambda: _of_conversations(path),
     )
 
 
@@ -168,15 +163,15 @@ def _sentence(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def _of_source(folder: Path, name: str) -> Rows:
+def _of_source(folder: Path, name: str, **options: Any) -> Rows:
     module = registry.find("source", name)
 
     def records() -> RecordRows:
-        return _numbered("record", module.records(folder))
+        return _numbered("record", module.records(folder, **options))
 
     def tracks_() -> TrackRows:
         if hasattr(module, "tracks"):
-            return _numbered("track", module.tracks(folder))
+            return _numbered("track", module.tracks(folder, **options))
         return _tracks_of_records(records())
 
     return Rows(
@@ -186,46 +181,45 @@ def _of_source(folder: Path, name: str) -> Rows:
 
 def _numbered(what: str, given: Iterator[Any]) -> Iterator[Any]:
     for number, one in enumerate(given, start=1):
-        yield BadRow(f"{what} {number}", _sentence(one)) if isinstance(one, MllmError) else Row(one.id, one)
+        yield _bad_row(f"{what} {number}", one) if isinstance(one, MllmError) else Row(one.id, one)
 
 
-def _of_conversations(path: Path, folder: Path) -> RecordRows:
+def _bad_row(place: str, error: MllmError) -> BadRow:
+    """An error, with the place that it names itself or else with the given one."""
+    text = _sentence(error)
+    named = _NAMED_PLACE.match(text)
+    return BadRow(named[1], named[2]) if named else BadRow(place, text)
+
+
+def _of_conversations(path: Path) -> RecordRows:
     from mllm.train import conversations
 
-    kept = conversations.validation_of(path)
-    for split, paths in (("train", [path]), ("validation", list(kept))):
-        for one in conversations.read(paths):
-            if isinstance(one, MllmError):
-                place, _, what = str(one).partition(": ")
-                yield BadRow(_shorter(place, folder), what)
-                continue
-            place = _shorter(one.place, folder)
-            heard = tuple(_inside(audio, folder) for audio in one.recordings)
-            yield Row(
-                place,
-                Record(
-                    id=place,
-                    messages=one.messages,
-                    task=OWN,
-                    template="free",
-                    source=OWN,
-                    licence=NOT_STATED,
-                    split=split,
-                    tracks=heard,
-                    families=heard,
-                ),
-            )
+    for one in conversations.read([path]):
+        if isinstance(one, MllmError):
+            yield _bad_row(path.name, one)
+            continue
+        heard = tuple(_named(audio, path.parent) for audio in one.recordings)
+        yield Row(
+            one.place,
+            Record(
+                id=one.place,
+                messages=one.messages,
+                task=OWN,
+                template="free",
+                source=OWN,
+                licence=NOT_STATED,
+                split="train",
+                tracks=heard,
+                families=heard,
+            ),
+        )
 
 
-def _shorter(place: str, folder: Path) -> str:
-    return place.removeprefix(f"{folder}/")
-
-
-def _inside(audio: Audio, folder: Path) -> str:
+def _named(audio: Audio, folder: Path) -> str:
     """The path of a recording from its folder on; of one that stands in the text itself, that it does."""
     if isinstance(audio.source, bytes):
         return "(inside the message)"
-    return _shorter(str(audio.source), folder)
+    return str(audio.source).removeprefix(f"{folder}/")
 
 
 def _tracks_of_records(records: RecordRows) -> TrackRows:

@@ -56,7 +56,7 @@ def melody(seed: int, seconds: float = SECONDS, rate_hz: int = RATE_HZ) -> npt.N
         if rng.random() < 0.5:
             sound[begin : begin + 2000] += rng.normal(size=2000) * np.linspace(0.5, 0, 2000)
     sound = sound[: int(seconds * rate_hz)]
-    made = (0.7 * sound / np.abs(sound).max()).astype(np.float32)
+    made: npt.NDArray[np.float32] = (0.7 * sound / np.abs(sound).max()).astype(np.float32)
     made.flags.writeable = False
     return made
 

@@ -153,6 +153,11 @@ def same_wordings(draft: Draft) -> None:
             draft.ask(piece, f"What is the {number}. word?", f"{number + piece}", template="word")
 
 
+def say_sorry(draft: Draft) -> None:
+    for number in range(60):
+        draft.ask(number % 8, f"What about bar {number}?", "I am sorry, but I cannot say anything about that.")
+
+
 CASES: tuple[tuple[str, str, Callable[[Draft], None]], ...] = (
     ("answers", "empty answer", ask(0, "What is this?", "…")),
     ("answers", "empty question", ask(0, " ", "A tune.")),
@@ -181,7 +186,7 @@ CASES: tuple[tuple[str, str, Callable[[Draft], None]], ...] = (
     (
         "contradictions",
         "absent instrument named",
-        track(0, captions=("Drums and piano, nothing else to be heard",) * 1 + ("A tune for drums.",)),
+        track(0, captions=("A tune for drums.",)),
     ),
     ("contradictions", "playing instrument denied", ask(0, "Describe it.", "A calm tune without any piano.")),
     ("contradictions", "wrong tempo", ask(0, "How fast is it?", "It runs at 97 BPM.")),
@@ -228,13 +233,7 @@ CASES: tuple[tuple[str, str, Callable[[Draft], None]], ...] = (
     (
         "repeats",
         "answer in excess",
-        lambda draft: (
-            [
-                draft.ask(number % 8, f"What about bar {number}?", "I am sorry, but I cannot say anything about that.")
-                for number in range(60)
-            ]
-            and None
-        ),
+        say_sorry,
     ),
 )
 
@@ -515,11 +514,15 @@ class TestOwnFiles:
             json.dumps({"messages": [{"role": "user", "content": [gone, ask]}, {"role": "assistant", "content": "A"}]}),
         ]
         (tmp_path / "train.jsonl").write_text("\n".join(lines))
-        findings = found(tmp_path, Settings())
-        assert {(one.check, one.kind, one.where.partition(" (")[0]) for one in findings if one.severity == "error"} == {
+        findings = found(tmp_path / "train.jsonl", Settings())
+        assert {
+            (one.check, one.kind, one.where.partition(" (")[0].removeprefix(f"{tmp_path}/"))
+            for one in findings
+            if one.severity == "error"
+        } == {
             ("answers", "empty answer", "train.jsonl line 1"),
             ("rows", "row that cannot be read", "train.jsonl line 2"),
-            ("recordings", "missing recording", str(tmp_path / "gone.wav")),
+            ("recordings", "missing recording", "gone.wav"),
         }
         assert ("licences", "no licence") in kinds(findings)
 
@@ -530,6 +533,23 @@ class TestOwnFiles:
             messages = [{"role": "user", "content": content}, {"role": "assistant", "content": name}]
             (tmp_path / f"{name}.jsonl").write_text(json.dumps({"messages": messages}))
         assert ("leakage", "track on both sides of a split") in kinds(found(tmp_path, Settings()))
+
+    def test_a_table_with_wrong_facts_and_wrong_rows(self, tmp_path: Path) -> None:
+        for number in range(3):
+            soundfile.write(tmp_path / f"{number}.wav", melody(number), RATE_HZ)
+        (tmp_path / "music.csv").write_text(
+            "file_name,caption,bpm,key,licence\n"
+            "0.wav,A quick tune in C major at 97 BPM.,120,C major,CC0-1.0\n"
+            "1.wav,A quick tune.,fast,C major,CC0-1.0\n"
+            "9.wav,A slow tune.,60,C major,CC0-1.0\n"
+            "2.wav,A song in A minor.,120,C major,CC0-1.0\n"
+        )
+        findings = found(tmp_path, Settings())
+        told = {(one.check, one.kind, one.where.partition(" (")[0]) for one in findings}
+        assert ("rows", "row that cannot be read", "music.csv row 3") in told
+        assert ("contradictions", "wrong tempo", "folder/0.wav") in told
+        assert sum(one.kind == "row that cannot be read" for one in findings) == 2
+        assert {one.kind for one in findings if one.check == "contradictions"} == {"wrong tempo", "wrong key"}
 
     def test_texts_beside_recordings(self, tmp_path: Path) -> None:
         soundfile.write(tmp_path / "one.wav", np.zeros(3 * RATE_HZ), RATE_HZ)
