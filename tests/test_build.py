@@ -77,7 +77,7 @@ def test_everything_that_was_known_is_in_the_data_set(built: Finished, music: Pa
     written = [record for record in records(built) if record.task == "caption" and record.template == "free"]
     assert sorted(record.answer for record in written) == sorted(f"Recording number {number}." for number in range(40))
     asked = Counter(track for record in records(built) for track in record.tracks)
-    assert min(asked.values()) >= 4
+    assert min(asked.values()) >= 2
     for track in known.values():
         assert (built.out / track.path).read_bytes() == (music / Path(track.path).name).read_bytes()
 
