@@ -7,10 +7,9 @@ the cache a second.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mllm.errors import ConfigError
@@ -52,23 +51,32 @@ def load_tunes(
     Raises:
         ConfigError: if one of `folders` is no folder or has no licence.
     """
-    readers: dict[str, Callable[[], Iterator[Tune]]] = {}
-    if with_music21:
-        for name in score_readers.MUSIC21_COLLECTIONS:
-            readers[name] = functools.partial(_read_music21_collection, name)
-    if pop909 is not None:
-        readers["pop909"] = functools.partial(score_readers.read_pop909, pop909)
-    if openewld is not None:
-        readers["openewld"] = functools.partial(score_readers.read_openewld, openewld)
+    named: dict[str, Path | None] = dict.fromkeys(score_readers.MUSIC21_COLLECTIONS) if with_music21 else {}
+    named |= {name: place for name, place in (("pop909", pop909), ("openewld", openewld)) if place is not None}
     tunes: list[Tune] = []
-    for name, read in readers.items():
-        path = cache / f"{name}.json.gz"
-        if not path.exists():
-            write_cache(path, read())
-        tunes.extend(read_cache(path))
+    for name, place in named.items():
+        tunes.extend(load_collection(cache, name, place))
     for folder in folders:
         tunes.extend(_read_folder(cache, folder, tell))
     return tuple(tunes)
+
+
+def load_collection(cache: Path, name: str, folder: Path | None = None) -> tuple[Tune, ...]:
+    """Tunes of one collection.
+
+    Args:
+        cache: as in `load_tunes`.
+        name: one of `score_readers.MUSIC21_COLLECTIONS`, "pop909" or "openewld".
+        folder: of the last two.
+    """
+    path = cache / f"{name}.json.gz"
+    if not path.exists():
+        if folder is None:
+            tunes = score_readers.read_music21_corpus(music21_corpus(), (name,))
+        else:
+            tunes = score_readers.read_pop909(folder) if name == "pop909" else score_readers.read_openewld(folder)
+        write_cache(path, tunes)
+    return read_cache(path)
 
 
 def music21_corpus() -> Path:
@@ -76,10 +84,6 @@ def music21_corpus() -> Path:
     import music21
 
     return Path(music21.__file__).parent / "corpus"
-
-
-def _read_music21_collection(name: str) -> Iterator[Tune]:
-    return score_readers.read_music21_corpus(music21_corpus(), (name,))
 
 
 def _read_folder(cache: Path, folder: ScoreFolder, tell: Callable[[Path, str], None] | None) -> tuple[Tune, ...]:

@@ -266,7 +266,14 @@ def test_what_cannot_be_used_is_named_and_counted(fonts: list[str], tmp_path: Pa
         {
             "sources": [building.own(folder)],
             "render": building.render(
-                fonts, pieces=1, scores={"music21": False, "folders": [str(scores)], "licence": "CC0-1.0"}
+                fonts,
+                pieces=1,
+                scores={
+                    "music21": False,
+                    "folders": [str(scores)],
+                    "licence": "CC0-1.0",
+                    "cache": str(tmp_path / "cache"),
+                },
             ),
         },
     )
