@@ -143,8 +143,8 @@ class ConversationsSection:
 
     per_track: int = 6
     """Conversations about each recording."""
-    weights: Mapping[str, float] | None = None
-    """How often a kind (a file of instruct_data/augment) is drawn, 1 where it is not named; 0: never."""
+    weights: Mapping[str, Any] | None = None
+    """Numbers: how often a kind (a file of instruct_data/augment) is drawn, 1 where it is not named; 0: never."""
 
     def __post_init__(self) -> None:
         problems = []

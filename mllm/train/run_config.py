@@ -195,7 +195,8 @@ class RunConfig:
 
     def plain(self) -> dict[str, Any]:
         """As YAML would hold it."""
-        return setting_files.plain(dataclasses.asdict(self))
+        settings: dict[str, Any] = setting_files.plain(dataclasses.asdict(self))
+        return settings
 
 
 SECTIONS: dict[str, type[Any]] = {
