@@ -26,7 +26,8 @@ from mllm.errors import CheckpointError, ConfigError
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.processing import PROCESSOR_FILE, MusicLLMProcessor
 from mllm.quantised import Quantisation
-from mllm.strict_io import is_free, near, written_beside
+from mllm.settings import near
+from mllm.strict_io import is_free, written_beside
 
 CARD_NAME = "README.md"
 RUN_NAME = "run.yaml"

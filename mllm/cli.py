@@ -1,23 +1,23 @@
 """The command `mllm`: finds the file of a command, parses its options, runs it, and says what went wrong.
 
 In: the words of the command line. Out: an exit status: 0; 1 where part of a batch failed; 2 for what the user can put
-right, told in one sentence on standard error. Each command is a file in mllm/commands; none is listed here. Nothing
-heavy is imported before a command needs it.
+right, told in one sentence on standard error. Each command is a file in mllm/commands; none is listed here. A file has
+SUMMARY and either `run_words(words)` or USAGE, `add_arguments(parser)` and `run(options)`. Nothing heavy is imported
+before a command needs it.
 """
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import importlib
 import os
 import pkgutil
 import sys
-import types
 from collections.abc import Sequence
 
 import mllm
 from mllm import commands
+from mllm.commands import _parsing as parsing
 from mllm.errors import ConfigError, MllmError
 
 INTERRUPTED = 130
@@ -72,53 +72,10 @@ def _run(words: list[str]) -> int:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean '{close[0]}'? " if close else ""
         raise ConfigError(f"there is no command {name!r}; {hint}expected one of: {', '.join(known)}")
-    return _run_command(importlib.import_module(f"mllm.commands.{name}"), name, words[1:])
-
-
-def _run_command(command: types.ModuleType, name: str, words: list[str]) -> int:
-    # The parser is imported here, so that `mllm --version` is instant.
-    import jsonargparse
-
-    parser = jsonargparse.ArgumentParser(
-        prog=f"mllm {name}",
-        description=command.SUMMARY,
-        usage=f"mllm {name} {command.USAGE}",
-        exit_on_error=False,
-        formatter_class=argparse.HelpFormatter,
-    )
-    command.add_arguments(parser)
-    try:
-        options = parser.parse_args(_options_first(parser, words))
-    except argparse.ArgumentError as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise ConfigError(f"{reason}; see 'mllm {name} --help'") from error
-    except SystemExit as finished:  # --help
-        return int(finished.code or 0)
-    return int(command.run(options))
-
-
-def _options_first(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
-    """The same words with all options before all others: argparse takes only one unbroken run of files."""
-    takes_value = {
-        text: action.nargs != 0
-        for action in parser._actions  # noqa: SLF001
-        for text in action.option_strings
-    }
-    options: list[str] = []
-    others: list[str] = []
-    waiting = list(words)
-    while waiting:
-        word = waiting.pop(0)
-        if word == "--":
-            others += waiting
-            break
-        if word.startswith("-") and word != "-":
-            options.append(word)
-            if takes_value.get(word, False) and waiting:
-                options.append(waiting.pop(0))
-        else:
-            others.append(word)
-    return [*options, "--", *others] if others else options
+    command = importlib.import_module(f"mllm.commands.{name}")
+    if hasattr(command, "run_words"):
+        return int(command.run_words(words[1:]))
+    return parsing.run(command, name, words[1:])
 
 
 def _overview() -> str:

@@ -19,7 +19,7 @@ from mllm import registry
 from mllm.errors import ConfigError
 from mllm.items import ItemSpace
 from mllm.lora import LoraSettings
-from mllm.strict_io import config_from_dict, near
+from mllm.settings import config_from_dict, near
 
 MODEL_TYPE = "mllm"
 FROZEN_PARTS = ("backbone", "audio_encoder")

@@ -15,7 +15,7 @@ from mllm import lora
 from mllm.configuration import MusicLLMConfig
 from mllm.errors import ConfigError
 from mllm.hearing import TRAINED_PARTS, Hearing
-from mllm.strict_io import near
+from mllm.settings import near
 
 
 class Learning(Hearing, nn.Module):

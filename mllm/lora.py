@@ -16,7 +16,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from mllm.errors import ConfigError
-from mllm.strict_io import near
+from mllm.settings import near
 
 LORA = "lora"
 """What the LoRA is called among the parts that are trained."""

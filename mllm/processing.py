@@ -24,7 +24,7 @@ from mllm.errors import ConfigError, MessageError, MllmError, PromptError
 from mllm.items import ROWS_PER_SECOND, Catalogue, ItemSpace
 from mllm.messages import Audio, Item, Message, parse
 from mllm.prompt import IGNORE_INDEX, Markers, Prompt, build_prompt
-from mllm.strict_io import config_from_dict
+from mllm.settings import config_from_dict
 
 PROCESSOR_FILE = "processor_config.json"
 

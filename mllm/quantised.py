@@ -18,7 +18,7 @@ from transformers import AutoConfig, BitsAndBytesConfig, PreTrainedModel
 
 from mllm import contract
 from mllm.errors import CheckpointError, ConfigError
-from mllm.strict_io import near
+from mllm.settings import near
 
 Quantisation = Literal["int8", "nf4"]
 """int8: a whole number and a scale a row, activations rounded too. nf4: 4 bits, and scales that are quantised again."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import jinja2
 
 from mllm.errors import ConfigError
-from mllm.strict_io import near
+from mllm.settings import near
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -13,19 +13,23 @@ import torch
 import yaml
 
 from mllm import checkpoint, cli, registry, templates
+from mllm.instruct_data import build_config
 from mllm.modeling import MusicLLMForConditionalGeneration
-from mllm.train import run_config
+from mllm.train import run_config, setting_files
 from mllm.train.run_config import RunConfig
 from tests import tiny_checkpoint
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "scripts" / "configs"
 PARTS = CONFIGS / "parts"
-ALL = sorted(CONFIGS.rglob("*.yaml"))
+DATA = CONFIGS / "data"
+BUILDS = sorted(DATA.glob("*.yaml"))
+ALL = sorted(set(CONFIGS.rglob("*.yaml")) - set(BUILDS))
 STAGES = [path for path in ALL if path.parent != PARTS]
 FOLDERS = sorted({path.parent for path in STAGES})
 ORDER = ("align", "instruct", "lora", "items")
 BEFORE = {"instruct": "align", "lora": "instruct", "items": "instruct"}
+HEAD_OF_BUILDS = ("Needs:", "Licences:", "Run,", "Disk:", "Time:")
 HEAD = ("Needs:", "Licences:", "Run,", "Layout:", "Encoder:", "Memory:", "Time:", "Result:")
 
 
@@ -51,7 +55,7 @@ def head(path: Path) -> str:
 
 def included(path: Path) -> Iterator[Path]:
     """Files that a file includes, and those that they include."""
-    names = yaml.safe_load(path.read_text(encoding="utf-8")).get(run_config.INCLUDE, [])
+    names = yaml.safe_load(path.read_text(encoding="utf-8")).get(setting_files.INCLUDE, [])
     for name in [names] if isinstance(names, str) else names:
         one = (path.parent / name).resolve()
         yield one
@@ -101,6 +105,22 @@ def test_each_head_says_what_a_reader_must_know(path: Path) -> None:
     assert all(source in text for source in config.data.train)
     for weights in (config.model.backbone, config.model.audio_encoder):
         assert weights is None or weights.startswith("mllm/reference") or weights in text
+
+
+@pytest.mark.parametrize("path", BUILDS, ids=named)
+def test_each_build_is_read_and_says_what_a_reader_must_know(path: Path) -> None:
+    config = build_config.read(path)
+    assert config.render.wanted or config.sources
+    text, name = head(path), path.relative_to(ROOT).as_posix()
+    assert [label for label in HEAD_OF_BUILDS if label not in text] == []
+    assert sorted(HEAD_OF_BUILDS, key=text.index) == list(HEAD_OF_BUILDS)
+    assert f" mllm data build {name} " in text
+    assert f"`{path.name}`" in (CONFIGS / "README.md").read_text(encoding="utf-8")
+
+
+def test_builds_cover_every_source() -> None:
+    used = {source.name for path in BUILDS for source in build_config.read(path).sources}
+    assert used == set(registry.names("source"))
 
 
 @pytest.mark.parametrize("path", sorted(PARTS.glob("*.yaml")), ids=named)

@@ -1,8 +1,9 @@
-"""`mllm data encode`: what it makes, finds, prints and returns, on a tiny model."""
+"""`mllm data`: its actions, and what `encode` makes, finds, prints and returns, on a tiny model."""
 
 from __future__ import annotations
 
 import json
+import sys
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from mllm import cli
+from mllm import cli, registry
 from tests.tiny_checkpoint import write_checkpoint, write_music
 
 SUMMARY = "windows: {made} made, {found} found; recordings failed: {failed}; audio: {seconds} s; store: {size} bytes\n"
@@ -62,6 +63,35 @@ def contents_of(store: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (store / "shards").rglob("*.safetensors")}
 
 
+@pytest.mark.parametrize("words", [(), ("--help",)], ids=["nothing", "help"])
+def test_all_actions_are_listed(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, *words)
+    assert (status, err) == (0, "")
+    assert out.startswith("usage: mllm data ACTION ...\n")
+    listed = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
+    assert listed == ["encode", *registry.names("data action")]
+    assert "build" in listed
+
+
+def test_help_of_an_action_shows_its_options_only(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "build", "--help")
+    assert (status, err) == (0, "")
+    assert out.startswith("usage: mllm data build [CONFIG.yaml]")
+    assert "--hours" in out
+    assert "--store" not in out
+    assert "--store" in run(capsys, "encode", "--help")[1]
+
+
+def test_what_is_not_installed_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith(("mllm.instruct_data", "pyarrow"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    status, out, err = run(capsys, "build", "--hours", "1", "--out", "x")
+    assert (status, out) == (2, "")
+    assert err == "mllm: mllm data build needs pyarrow, which is not installed: pip install 'mllm-music[data]'\n"
+    assert run(capsys)[0] == 0
+
+
 def test_encode_and_encode_again(
     model: Path, data: Path, music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,8 +134,10 @@ def test_a_bounded_store(model: Path, music: Path, tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "nothing was asked; expected: mllm data encode DATA.jsonl --store DIR"),
-        (("encod", "x.jsonl"), "'encod' is nothing that can be done with data (did you mean 'encode'?); expected"),
+        (
+            ("encod", "x.jsonl"),
+            "'encod' is nothing that can be done with data (did you mean 'encode'?); expected one of",
+        ),
         (("encode", "--store", "s"), "no data was given"),
         (("encode", "x.jsonl"), "--store is missing; give the directory"),
         (("encode", "missing.jsonl", "--store", "s"), "missing.jsonl does not exist; give a JSONL file"),
@@ -117,7 +149,7 @@ def test_a_bounded_store(model: Path, music: Path, tmp_path: Path, capsys: pytes
         (("encode", "good.jsonl", "--store", "s", "--max-gib", "-1"), "max_gib"),
         (("encode", "good.jsonl", "--store", "s", "--shop", "3"), "--shop"),
     ],
-    ids=lambda value: " ".join(value) or "nothing" if isinstance(value, tuple) else "",
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_bad_arguments(
     words: tuple[str, ...],

@@ -33,6 +33,8 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "mllm.errors": ("mllm",),
     "mllm.message_fields": (*HEARING, *TEXT, *MODEL, *USERS, "torch", "transformers"),
     "mllm.tool_calls": (*HEARING, *TEXT, *MODEL, *USERS, "torch", "transformers"),
+    "mllm.settings": (*HEARING, *TEXT, *MODEL, *USERS, "torch", "transformers"),
+    "mllm.terminal": (*HEARING, *TEXT, *MODEL, *USERS, "torch", "transformers"),
     "mllm.facts": (*HEARING, *TEXT, *MODEL, *USERS, "mllm.encoders", "mllm.adapters", "torch", "transformers"),
     "mllm.decode": (*TEXT, *MODEL, *USERS, "mllm.audio", "mllm.encoders", "mllm.adapters", "torch", "transformers"),
     "mllm.audio": (*TEXT, *MODEL, *USERS, "mllm.encoders", "mllm.adapters", "torch", "transformers"),

@@ -13,6 +13,7 @@ from torch import nn
 
 from mllm import strict_io
 from mllm.errors import CheckpointError, ConfigError
+from mllm.settings import config_from_dict
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class Settings:
 
 
 def test_config_takes_json_forms() -> None:
-    built = strict_io.config_from_dict(Settings, {"width": 3, "rate": 2, "sizes": [4, 5], "limit": None})
+    built = config_from_dict(Settings, {"width": 3, "rate": 2, "sizes": [4, 5], "limit": None})
     assert built == Settings(width=3, rate=2.0, sizes=(4, 5))
     assert isinstance(built.rate, float)
 
@@ -41,7 +42,7 @@ def test_config_takes_json_forms() -> None:
 def test_config_tells_all_errors_at_once() -> None:
     given = {"widht": 3, "rate": -1, "name": 4, "exact": 1, "kind": "grup", "sizes": [1, "x"], "limit": 1.5}
     with pytest.raises(ConfigError) as caught:
-        strict_io.config_from_dict(Settings, given)
+        config_from_dict(Settings, given)
     message = str(caught.value)
     for words in (
         "widht is not a setting (did you mean 'width'?)",
@@ -57,18 +58,18 @@ def test_config_tells_all_errors_at_once() -> None:
 
 def test_config_adds_what_the_dataclass_refuses() -> None:
     with pytest.raises(ConfigError, match=r"nme is not a setting.*rate is -1.0; expected more than 0"):
-        strict_io.config_from_dict(Settings, {"width": 3, "nme": "b", "rate": -1})
+        config_from_dict(Settings, {"width": 3, "nme": "b", "rate": -1})
 
 
 @pytest.mark.parametrize("value", [True, "2", float("nan"), float("inf"), None])
 def test_config_refuses_what_is_not_a_number(value: object) -> None:
     with pytest.raises(ConfigError, match=r"rate is .*expected a number"):
-        strict_io.config_from_dict(Settings, {"width": 3, "rate": value})
+        config_from_dict(Settings, {"width": 3, "rate": value})
 
 
 def test_required_setting_of_wrong_type() -> None:
     with pytest.raises(ConfigError, match="width is 'x'; expected a whole number"):
-        strict_io.config_from_dict(Settings, {"width": "x"})
+        config_from_dict(Settings, {"width": "x"})
 
 
 def test_config_file_round_trip(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from mllm import checkpoint
 from mllm.encoders import mert
 from mllm.items import Catalogue, ItemSpace
 from mllm.processing import MusicLLMProcessor
-from mllm.strict_io import config_from_dict
+from mllm.settings import config_from_dict
 
 RATE_HZ = 24_000
 CONTEXT_TOKENS = 400

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
 
+from mllm import terminal
 from mllm.commands import _shared
 from mllm.errors import ConfigError, MessageError, MllmError
 from mllm.messages import Audio, Message, Part, parse
@@ -83,7 +84,7 @@ def run(
                 line = pending.pop(0)
                 write(line, {"error": line.error})
 
-        with _shared.progress(f"answering {options.batch}") as shown:
+        with terminal.progress(f"answering {options.batch}") as shown:
             for answer in listener.respond_each(conversations(), **_shared.speaking(options)):
                 write_unasked()
                 plain = {"error": str(answer)} if isinstance(answer, MllmError) else result(answer)
@@ -91,7 +92,7 @@ def run(
                 shown.tell(f"answering {options.batch}: {total} lines")
             write_unasked()
     if failed:
-        _shared.say(
+        terminal.say(
             f"{failed} of {total} lines of {options.batch} failed; the error stands in their place in the output"
         )
     return 1 if failed else 0

@@ -1,27 +1,26 @@
 """What the commands have in common: their options, the loaded model, and what is told beside the answer.
 
-In: parsed options. Out: a `Listener`, sentences and progress on standard error. Imports nothing heavy at the top.
+In: parsed options. Out: a `Listener`, and sentences on standard error. Imports nothing heavy at the top.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from mllm import terminal
 from mllm.commands import _start_up
 from mllm.errors import ConfigError
+from mllm.terminal import Progress
 
 if TYPE_CHECKING:
-    from rich.status import Status
-
     from mllm.answer import Answer
     from mllm.listener import Listener
 
@@ -100,7 +99,7 @@ def open_listener(model: str | None, *, catalogue: str | None = None, seed: int)
         CatalogueError: the catalogue is absent, damaged, or not for this model.
     """
     quiet_libraries()
-    with progress("loading the model"), _start_up.lean():
+    with terminal.progress("loading the model"), _start_up.lean():
         import torch
 
         from mllm.listener import Listener
@@ -128,44 +127,10 @@ def _is_error(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.ERROR
 
 
-def say(sentence: str) -> None:
-    """One line on standard error."""
-    print(f"mllm: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
-
-
 def warn_of_unheard(answer: Answer, what: str) -> None:
     """Tell where less than the whole was heard."""
     if answer.total_seconds - answer.seconds_heard > UNHEARD_SECONDS:
-        say(f"heard {answer.seconds_heard:.0f} s of the {answer.total_seconds:.0f} s of {what}")
-
-
-class Progress:
-    """What is told on a terminal while something is under way; nothing anywhere else."""
-
-    def __init__(self, status: Status | None) -> None:
-        self._status = status
-
-    def tell(self, what: str) -> None:
-        """Show something else."""
-        if self._status is not None:
-            self._status.update(what)
-
-    def stop(self) -> None:
-        """Take it away, before anything else is printed."""
-        if self._status is not None:
-            self._status.stop()
-
-
-@contextlib.contextmanager
-def progress(what: str) -> Iterator[Progress]:
-    """Show on a terminal that something is under way, until it is over."""
-    if not sys.stderr.isatty():
-        yield Progress(None)
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(what) as status:
-        yield Progress(status)
+        terminal.say(f"heard {answer.seconds_heard:.0f} s of the {answer.total_seconds:.0f} s of {what}")
 
 
 def streaming(shown: Progress, *, before: str = "") -> Callable[[str], None]:

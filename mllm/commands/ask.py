@@ -12,6 +12,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+from mllm import terminal
 from mllm.answer import MAX_NEW_TOKENS
 from mllm.commands import _batch, _shared
 from mllm.errors import ConfigError, MessageError
@@ -39,7 +40,7 @@ def run(options: Namespace) -> int:
     if not question.strip() or _is_file(question):
         raise ConfigError(f'the last word, {question!r}, is no question; expected: mllm ask FILE... "question"')
     listener = _shared.open_listener(options.model, catalogue=options.catalog, seed=options.seed)
-    with _shared.progress("listening") as shown:
+    with terminal.progress("listening") as shown:
         write = _shared.streaming(shown)
         answer = listener.ask(files, question, stream=write, **_shared.speaking(options))
     print()

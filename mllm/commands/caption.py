@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from jsonargparse import ArgumentParser, Namespace
 
+from mllm import terminal
 from mllm.answer import MAX_NEW_TOKENS
 from mllm.commands import _batch, _shared
 from mllm.describe import CAPTION_QUESTION
@@ -35,11 +36,11 @@ def run(options: Namespace) -> int:
     for file in options.files:
         label = f"{file}: " if len(options.files) > 1 else ""
         try:
-            with _shared.progress(f"listening to {file}") as shown:
+            with terminal.progress(f"listening to {file}") as shown:
                 write = _shared.streaming(shown, before=label)
                 answer = listener.caption(file, stream=write, **_shared.speaking(options))
         except AudioError as error:
-            _shared.say(str(error))
+            terminal.say(str(error))
             failed += 1
             continue
         print()

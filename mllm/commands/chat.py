@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
+from mllm import terminal
 from mllm.answer import MAX_NEW_TOKENS
 from mllm.commands import _shared
 from mllm.errors import AudioError, ConfigError, MllmError, PromptError
@@ -43,7 +44,7 @@ def run(options: Namespace) -> int:
     conversation = Conversation(_shared.open_listener(options.model, seed=options.seed), options, recordings)
     interactive = sys.stdin.isatty()
     if interactive:
-        _shared.say("ask about the recordings; /add FILE, /forget, /help, /quit")
+        terminal.say("ask about the recordings; /add FILE, /forget, /help, /quit")
     failed = False
     for line in _lines(interactive):
         if line in ("/quit", "/exit"):
@@ -54,10 +55,10 @@ def run(options: Namespace) -> int:
             if conversation.opening:
                 raise
             failed = True
-            _shared.say(f"{error} (this recording is left out)")
+            terminal.say(f"{error} (this recording is left out)")
         except MllmError as error:
             failed = True
-            _shared.say(str(error))
+            terminal.say(str(error))
     return 1 if failed and not interactive else 0
 
 
@@ -93,10 +94,10 @@ class Conversation:
         order, _, rest = line.partition(" ")
         if order == "/add" and rest.strip():
             self._waiting.append(_found(rest.strip().strip("\"'")))
-            _shared.say(f"{rest.strip()} goes with your next question")
+            terminal.say(f"{rest.strip()} goes with your next question")
         elif order in ("/forget", "/reset") and not rest.strip():
             self._said, self._waiting, self.opening = [], [], False
-            _shared.say("everything is forgotten")
+            terminal.say("everything is forgotten")
         elif order == "/help":
             print(ORDERS, flush=True)
         else:
@@ -104,7 +105,7 @@ class Conversation:
 
     def _answer(self, question: str) -> None:
         asked = Message(role="user", parts=(*self._waiting, Text(text=question)))
-        with _shared.progress("listening" if self._waiting else "thinking") as shown:
+        with terminal.progress("listening" if self._waiting else "thinking") as shown:
             try:
                 write = _shared.streaming(shown)
                 answer = self._listener.respond([*self._said, asked], stream=write, **self._speaking)

@@ -1,99 +1,69 @@
-"""`mllm data encode DATA...`: what the frozen encoder makes of a training's recordings, computed once and kept.
+"""`mllm data ACTION ...`: what is done with data, one action a file.
 
-In: parsed options. Out: a store, a summary on standard output, and a line on standard error for each recording that
-failed. Knows how to ask for it, not how it is done.
+In: words. Out: the exit status of the action. `encode` belongs to training and stands beside this file; every other
+action is a file of instruct_data/actions, which `mllm.registry` finds by its name.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import types
+from collections.abc import Sequence
 
-from jsonargparse import ArgumentParser, Namespace
-from jsonargparse.typing import PositiveFloat, PositiveInt
-
-from mllm.commands import _shared, _start_up
+from mllm import registry
+from mllm.commands import _data_encode, _parsing
 from mllm.errors import ConfigError
 from mllm.message_fields import near
 
-SUMMARY = "compute what the encoder makes of recordings, ahead of a training"
-USAGE = "encode DATA... --store DIR [--model DIR] [--max-gib N] [--workers N] [--ray ADDRESS]"
-ACTIONS = ("encode",)
+SUMMARY = "build, check and count instruction data; encode recordings ahead of a training"
+KIND = "data action"
+ENCODE = "encode"
+_OF_THE_EXTRA = ("datasets", "fluidsynth", "music21", "pretty_midi", "pyarrow", "tinysoundfont")
+"""Modules that come with the extra `data`."""
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare the options."""
-    parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="encode DATA...",
-        help='JSONL files with a conversation {"messages": [...]} a line, recordings, or folders of recordings',
-    )
-    parser.add_argument("--store", metavar="DIR", help="where it is kept; several runs may fill one store at once")
-    parser.add_argument(
-        "--model", metavar="DIR", help="directory or name of a checkpoint (default: the reference checkpoint)"
-    )
-    parser.add_argument(
-        "--max-gib",
-        type=PositiveFloat,
-        help="most GiB of the store; what was used longest ago goes (default: no bound)",
-    )
-    parser.add_argument(
-        "--workers", type=PositiveInt, default=1, help="processes, each with an encoder of its own (default: 1)"
-    )
-    parser.add_argument(
-        "--ray",
-        metavar="ADDRESS",
-        help="have up to so many workers in a Ray cluster: host:port, 'auto', or 'local' for one that is started here",
-    )
+def run_words(words: Sequence[str]) -> int:
+    """Run an action, or list all of them where none is named.
 
-
-def run(options: Namespace) -> int:
-    """Encode; the exit status is 1 if a recording or a line failed."""
-    if not options.words or options.words[0] not in ACTIONS:
-        given = f"{options.words[0]!r} is nothing that can be done with data" if options.words else "nothing was asked"
-        hint = near(options.words[0], ACTIONS) if options.words else ""
-        raise ConfigError(f"{given}{hint}; expected: mllm data encode DATA.jsonl --store DIR")
-    if len(options.words) < 2:
-        raise ConfigError("no data was given; expected: mllm data encode DATA.jsonl --store DIR")
-    if options.store is None:
-        raise ConfigError("--store is missing; give the directory in which the encodings are kept")
-    return _encode(options)
-
-
-def _encode(options: Namespace) -> int:
-    from mllm.train import recordings
-
-    mentions = recordings.mentions([Path(word) for word in options.words[1:]])
-    _shared.quiet_libraries()
-    with _shared.progress("starting") as shown:
-        with _start_up.lean():
-            from mllm.listener import find_model
-            from mllm.train import encode, encode_ray
-            from mllm.train.encoding_store import EncodingStore
-
-        config = encode.EncodeConfig(
-            model=str(find_model(options.model)),
-            store=Path(options.store),
-            max_bytes=None if options.max_gib is None else round(options.max_gib * 2**30),
-            workers=options.workers,
+    Raises:
+        ConfigError: there is no such action, or what it needs is not installed; besides what the action raises.
+    """
+    known = (ENCODE, *registry.names(KIND))
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview(known))
+        return 0
+    name = words[0]
+    if name not in known:
+        raise ConfigError(
+            f"{name!r} is nothing that can be done with data{near(name, known)}; expected one of: {', '.join(known)}"
         )
-        if options.ray is not None:
-            spread = encode_ray.on_ray(options.ray)
-        else:
-            spread = encode.in_this_process if options.workers == 1 else encode.in_processes
-        summary = encode.Summary()
+    try:
+        return _parsing.run(_action(name), f"data {name}", words[1:])
+    except ModuleNotFoundError as error:
+        if not _is_of_the_extra(error):
+            raise
+        raise ConfigError(
+            f"mllm data {name} needs {error.name}, which is not installed: pip install 'mllm-music[data]'"
+        ) from error
 
-        def tell(outcome: encode.Outcome) -> None:
-            summary.add(outcome)
-            if outcome.error:
-                _shared.say(outcome.error)
-            shown.tell(f"encoding: {summary.recordings} recordings, {summary.seconds:.0f} s of audio")
 
-        encode.encode(mentions, config, spread, tell)
-    print(
-        f"windows: {summary.made} made, {summary.found} found; recordings failed: {summary.failed}; "
-        f"audio: {summary.seconds:.1f} s; store: {EncodingStore(config.store).measure()} bytes"
-    )
-    if summary.evicted:
-        _shared.say(f"{summary.evicted} recordings went to make room for others; give a larger --max-gib to keep all")
-    return 1 if summary.failed else 0
+def _action(name: str) -> types.ModuleType:
+    return _data_encode if name == ENCODE else registry.find(KIND, name)
+
+
+def _overview(known: Sequence[str]) -> str:
+    lines = ["usage: mllm data ACTION ...", "", "What is done with data.", "", "actions:"]
+    lines += [f"  {name:<10} {_summary(name)}" for name in known]
+    return "\n".join([*lines, "", "'mllm data ACTION --help' shows its options."])
+
+
+def _summary(name: str) -> str:
+    try:
+        return str(_action(name).SUMMARY)
+    except ModuleNotFoundError as error:
+        if not _is_of_the_extra(error):
+            raise
+        return f"needs {error.name}: pip install 'mllm-music[data]'"
+
+
+def _is_of_the_extra(error: ModuleNotFoundError) -> bool:
+    return error.name is not None and error.name.partition(".")[0] in _OF_THE_EXTRA

@@ -11,7 +11,7 @@ import json
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import ClosedUnitInterval
 
-from mllm import describe
+from mllm import describe, terminal
 from mllm.commands import _batch, _shared
 from mllm.describe import Description
 from mllm.errors import ConfigError
@@ -51,7 +51,7 @@ def run(options: Namespace) -> int:
         )
     (file,) = options.files
     listener = _shared.open_listener(options.model, seed=options.seed)
-    with _shared.progress(f"listening to {file}"):
+    with terminal.progress(f"listening to {file}"):
         answer = listener.ask([file], describe.QUESTION, **_shared.speaking(options))
     description = describe.read(answer, minimum_confidence=options.min_confidence)
     print(json.dumps(description.to_json(), ensure_ascii=False) if options.json else _table(description))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from mllm import terminal
 from mllm.commands import _shared, _start_up
 from mllm.errors import ConfigError
 
@@ -37,7 +38,7 @@ def run(options: Namespace) -> int:
     if options.out is None:
         raise ConfigError("--out is missing; give the directory to write")
     _shared.quiet_libraries()
-    with _shared.progress("exporting"):
+    with terminal.progress("exporting"):
         with _start_up.lean():
             from mllm.export import ExportConfig, export
             from mllm.listener import find_model

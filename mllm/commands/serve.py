@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import PositiveFloat, PositiveInt, restricted_number_type
 
+from mllm import terminal
 from mllm.commands import _shared
 from mllm.errors import ConfigError
 from mllm.serve_settings import ServeSettings
@@ -222,7 +223,7 @@ def _cache_bytes(backbone: PreTrainedConfig) -> int:
 def _checkpoint(model: str | None, catalogue: str | None) -> tuple[str, MusicLLMConfig]:
     """The directory of a checkpoint, or its name on the hub, and its settings; the catalogue can be read, too."""
     _shared.quiet_libraries()
-    with _shared.progress("looking for the model"):
+    with terminal.progress("looking for the model"):
         from mllm import contract
         from mllm.items import open_for
         from mllm.listener import find_model

@@ -12,6 +12,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+from mllm import terminal
 from mllm.commands import _shared
 from mllm.errors import ConfigError
 
@@ -65,18 +66,18 @@ def run(options: Namespace) -> int:
     if options.dry_run:
         from mllm.train import rehearsal
 
-        print(rehearsal.rehearse(config, _shared.say))
+        print(rehearsal.rehearse(config, terminal.say))
         return 0
     from mllm.train import stage
 
-    with _shared.progress("starting") as shown:
+    with terminal.progress("starting") as shown:
 
         def tell(sentence: str) -> None:
             shown.tell(sentence)
             if sentence.startswith("training"):
                 shown.stop()
             if not sentence.startswith("encoding"):
-                _shared.say(sentence)
+                terminal.say(sentence)
 
         finished = stage.run(config, tell)
     if launch.is_first():

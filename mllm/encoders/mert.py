@@ -19,6 +19,7 @@ from transformers import HubertConfig, HubertModel, PreTrainedConfig
 
 from mllm import strict_io
 from mllm.errors import AudioError, CheckpointError, ConfigError
+from mllm.settings import config_from_dict, near
 
 CONFIG_FILE = "config.json"
 PREPROCESSOR_FILE = "preprocessor_config.json"
@@ -339,7 +340,7 @@ def _read_published(directory: Path) -> Config:
     ]
     shape = [f.name for f in dataclasses.fields(Config) if f.name not in (*_OWN_KEYS, *_PREPROCESSOR_KEYS)]
     known = {*shape, *_OWN_KEYS, *_REFUSED_IF_TRUE, *_IGNORED_KEYS, *_transformers_keys()}
-    problems += [f"{key} is not a setting{strict_io.near(key, known)}" for key in published if key not in known]
+    problems += [f"{key} is not a setting{near(key, known)}" for key in published if key not in known]
     problems += [f"{key} is missing" for key in shape if key not in published]
     problems += [
         f"{key} is missing in {PREPROCESSOR_FILE}" for key in _PREPROCESSOR_KEYS.values() if key not in preprocessor
@@ -349,7 +350,7 @@ def _read_published(directory: Path) -> Config:
     settings = {key: published[key] for key in (*shape, *_OWN_KEYS) if key in published}
     settings |= {ours: preprocessor[theirs] for ours, theirs in _PREPROCESSOR_KEYS.items()}
     try:
-        return strict_io.config_from_dict(Config, settings)
+        return config_from_dict(Config, settings)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 

@@ -1,13 +1,14 @@
-"""Conversations to learn from: the lines of JSONL files, or what a folder of music says of its recordings.
+"""Conversations to learn from: data sets, the lines of JSONL files, or what a folder of music says of its recordings.
 
 In: paths. Out: each conversation in the message format with the place where it stands, in order; for one that cannot be
 read, its error. Opens no recording and knows nothing of tokens or models.
 
 A folder is read as the first of these that it holds:
-1. JSONL files of conversations (`{"messages": [...]}` a line), but for those named validation*.jsonl;
-2. `metadata.csv` or `metadata.jsonl` with a row for each recording: `file_name` and `caption` (or `text`), or
+1. a data set that `mllm data build` made: its split for training, and for validation that; never its test split;
+2. JSONL files of conversations (`{"messages": [...]}` a line), but for those named validation*.jsonl;
+3. `metadata.csv` or `metadata.jsonl` with a row for each recording: `file_name` and `caption` (or `text`), or
    `question` and `answer` (the layout of an audio folder of Hugging Face datasets);
-3. recordings with a text file of the same name beside them, `song.mp3` and `song.txt`, sub-folders included.
+4. recordings with a text file of the same name beside them, `song.mp3` and `song.txt`, sub-folders included.
 
 Paths in a row of metadata lead to files inside the folder, symbolic links followed; those in a line of JSONL may lead
 anywhere. All texts are UTF-8, with or without the mark that some programs put before it.
@@ -27,6 +28,7 @@ from typing import Any, TextIO
 from mllm.describe import CAPTION_QUESTION
 from mllm.errors import ConfigError, MessageError
 from mllm.messages import AUDIO_FORMATS, Audio, Item, Message, Text, parse
+from mllm.train import built_sets
 from mllm.train.recordings import Mention
 
 METADATA = ("metadata.csv", "metadata.jsonl")
@@ -65,8 +67,16 @@ def read(paths: Sequence[Path]) -> Iterator[Conversation | MessageError]:
 
 
 def validation_of(path: Path) -> tuple[Path, ...]:
-    """The files of a folder that are kept for validation."""
-    return tuple(sorted(path.glob(VALIDATION))) if path.is_dir() else ()
+    """The files of a folder that are kept for validation.
+
+    Raises:
+        ConfigError: it is a data set that is not finished.
+    """
+    if not path.is_dir():
+        return ()
+    if built_sets.is_built(path):
+        return built_sets.files(path, "validation")
+    return tuple(sorted(path.glob(VALIDATION)))
 
 
 def _readers(path: Path) -> Iterator[Conversation | MessageError]:
@@ -75,7 +85,9 @@ def _readers(path: Path) -> Iterator[Conversation | MessageError]:
     if not path.is_dir():
         if _is_audio(path):
             raise ConfigError(f"{path} is a recording; give a JSONL file of conversations about it, or its folder")
-        return _of_lines(path)
+        return _of_table(path) if path.suffix == built_sets.ENDING else _of_lines(path)
+    if built_sets.is_built(path):
+        return (one for file in built_sets.files(path, "train") for one in _of_table(file))
     kept = set(validation_of(path))
     files = [file for file in sorted(path.glob("*.jsonl")) if file not in kept and file.name not in METADATA]
     if files:
@@ -90,6 +102,12 @@ def _readers(path: Path) -> Iterator[Conversation | MessageError]:
             "with the columns file_name and caption, or song.txt beside song.mp3 (docs/finetune.md)"
         )
     return _of_pairs(pairs)
+
+
+def _of_table(path: Path) -> Iterator[Conversation | MessageError]:
+    folder = built_sets.folder_of(path)
+    for place, plain in built_sets.messages(path):
+        yield _made(place, functools.partial(_messages, {"messages": plain}, folder))
 
 
 def _of_lines(path: Path) -> Iterator[Conversation | MessageError]:

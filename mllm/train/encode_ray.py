@@ -11,23 +11,19 @@ import dataclasses
 import functools
 import json
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mllm import errors
-from mllm.errors import ConfigError, EncodingError, MllmError
+from mllm.errors import EncodingError, MllmError
 from mllm.messages import Audio
+from mllm.train import ray_cluster
 from mllm.train.encode import EncodeConfig, Outcome, Spread, Task, make
 from mllm.train.recordings import Mention
 
-THIS_MACHINE = "local"
-"""The address at which Ray is started for the run, and ended with it."""
 TASKS_AT_ONCE = 8
 """A worker is given so many at most; their outcomes come together."""
-OBJECT_BYTES = 2**27
-"""Memory of a Ray that is started here, for what travels: names of recordings, and recordings given as bytes."""
 
 
 def on_ray(address: str) -> Spread:
@@ -35,17 +31,12 @@ def on_ray(address: str) -> Spread:
 
     Args:
         address: host:port of the cluster's first machine, "auto" for the cluster that this machine belongs to, or
-            `THIS_MACHINE`.
+            `ray_cluster.THIS_MACHINE`.
 
     Raises:
         ConfigError: Ray is not installed; later, there is no cluster at the address.
     """
-    try:
-        import ray.data  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            "--ray needs Ray Data, which is not installed: pip install 'mllm-music[ray]', or leave --ray out"
-        ) from error
+    ray_cluster.check_installed("--ray needs")
     return functools.partial(_spread, address=address)
 
 
@@ -55,7 +46,7 @@ def _spread(tasks: Iterable[Task], config: EncodeConfig, *, address: str) -> Ite
         return
     import ray.exceptions
 
-    _connect(address, config.workers)
+    ray_cluster.connect(address, config.workers)
     try:
         for row in _outcomes(rows, config):
             yield _outcome(json.loads(row["outcome"]))
@@ -70,26 +61,6 @@ def _spread(tasks: Iterable[Task], config: EncodeConfig, *, address: str) -> Ite
         ) from error
     finally:
         ray.shutdown()
-
-
-def _connect(address: str, workers: int) -> None:
-    import ray
-
-    settings: dict[str, Any] = {}
-    if address == THIS_MACHINE:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
-        settings = {
-            "num_cpus": max(workers, os.cpu_count() or 1),
-            "include_dashboard": False,
-            "object_store_memory": OBJECT_BYTES,
-        }
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="error", **settings)
-    except (ConnectionError, ValueError) as error:
-        raise ConfigError(
-            f"there is no Ray cluster at {address!r}; give host:port of a cluster that runs, 'auto' on one of its "
-            f"machines, or {THIS_MACHINE!r}"
-        ) from error
 
 
 def _outcomes(rows: list[dict[str, str]], config: EncodeConfig) -> Iterable[Mapping[str, Any]]:

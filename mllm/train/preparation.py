@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from mllm import checkpoint, contract, items
 from mllm.errors import ConfigError, MllmError
 from mllm.processing import MusicLLMProcessor
 from mllm.strict_io import read_json, write_json
-from mllm.train import encode, fitting, held_out, launch, opening, prepared, whole_checkpoints
+from mllm.train import encode, fitting, held_out, launch, opening, prepared, setting_files, whole_checkpoints
 from mllm.train.conversations import Conversation
 from mllm.train.encoding_store import EncodingStore
 from mllm.train.encodings import Encodings
@@ -225,7 +225,7 @@ def _check_settings(config: RunConfig, work: Path) -> None:
         then = yaml.safe_load(place.read_text(encoding="utf-8"))
         changed = [
             f"{name} is {new!r} now and was {old!r}"
-            for name, old, new in _differences(then, now)
+            for name, old, new in setting_files.differences(then, now)
             if not _is_free(name, new, work)
         ]
         if changed and whole_checkpoints.last_whole(work) is not None:
@@ -239,11 +239,3 @@ def _check_settings(config: RunConfig, work: Path) -> None:
     beside = place.with_suffix(".half")
     beside.write_text(yaml.safe_dump(now, sort_keys=False, allow_unicode=True), encoding="utf-8")
     beside.replace(place)
-
-
-def _differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in {**old, **new}:
-            yield from _differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
-    elif old != new:
-        yield name, old, new

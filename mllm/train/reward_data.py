@@ -20,7 +20,7 @@ from mllm.errors import ConfigError, MllmError
 from mllm.messages import Audio, Message, parse
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.processing import MusicLLMProcessor
-from mllm.strict_io import near
+from mllm.settings import near
 
 FACTS = ("asked", "answerable", "instruments", "key", "tempo_bpm", "times", "yes")
 """What rewards read. Further facts may be stated; they are ignored."""

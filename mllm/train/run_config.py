@@ -7,15 +7,14 @@ data, and knows nothing of how training works.
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from mllm.errors import ConfigError
 from mllm.lora import LoraSettings
-from mllm.strict_io import config_from_dict, near
-from mllm.train import plain_yaml
+from mllm.settings import config_from_dict, near
+from mllm.train import setting_files
 
 Stage: TypeAlias = Literal["align", "instruct", "lora", "items"]
 TRAINED: dict[str, tuple[str, ...]] = {
@@ -25,8 +24,6 @@ TRAINED: dict[str, tuple[str, ...]] = {
     "items": ("item_adapter",),
 }
 """What each stage trains; everything else stays as it is."""
-INCLUDE = "include"
-_MOST_INCLUDED = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -198,7 +195,7 @@ class RunConfig:
 
     def plain(self) -> dict[str, Any]:
         """As YAML would hold it."""
-        return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
+        return setting_files.plain(dataclasses.asdict(self))
 
 
 SECTIONS: dict[str, type[Any]] = {
@@ -224,14 +221,7 @@ def read(path: Path | None, words: Sequence[str] = (), *, given: Mapping[str, An
     Raises:
         ConfigError: naming everything that is wrong.
     """
-    settings: dict[str, Any] = {} if path is None else _read_file(path, depth=0)
-    problems: list[str] = []
-    for word in words:
-        try:
-            _merge(settings, _override(word))
-        except ConfigError as error:
-            problems.append(str(error))
-    _merge(settings, given or {})
+    settings, problems = setting_files.read(path, words, given=given)
     return _build(settings, problems, source="the settings" if path is None else str(path))
 
 
@@ -258,7 +248,7 @@ def _build(settings: dict[str, Any], problems: list[str], *, source: str) -> Run
         try:
             sections[name] = config_from_dict(kind, _with_lists(section))
         except ConfigError as error:
-            problems.append(_placed(str(error), name, {*section, *_fields(kind)}))
+            problems.append(setting_files.placed(str(error), name, {*section, *_fields(kind)}))
     plug_ins: dict[str, Any] = {name: settings.get(name) for name in PLUG_INS}
     problems += [
         f"{name} is {value!r}; expected its name and settings, such as {{name: mlp}}"
@@ -278,64 +268,8 @@ def _build(settings: dict[str, Any], problems: list[str], *, source: str) -> Run
     return RunConfig(stage=stage, out=out, work=work, **plug_ins, **sections)
 
 
-def _read_file(path: Path, *, depth: int) -> dict[str, Any]:
-    if depth == _MOST_INCLUDED:
-        raise ConfigError(f"{path} is included {depth} files deep; expected files that do not include each other")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ConfigError(f"there is no {path}; give a YAML file of settings") from error
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL character in the path
-        raise ConfigError(f"{str(path)!r} cannot be read ({error}); give a YAML file of settings") from error
-    content = plain_yaml.parse(text, str(path))
-    settings = {} if content is None else content
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{path} holds a {type(settings).__name__}; expected settings, `key: value`")
-    included = settings.pop(INCLUDE, None) or []
-    names = [included] if isinstance(included, str) else included
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConfigError(f"{path}: {INCLUDE} is {included!r}; expected a YAML file, or a list of them")
-    whole: dict[str, Any] = {}
-    for name in names:
-        _merge(whole, _read_file(path.parent / name, depth=depth + 1))
-    _merge(whole, settings)
-    return whole
-
-
-def _override(word: str) -> dict[str, Any]:
-    key, sign, text = word.partition("=")
-    if not sign or not re.fullmatch(r"\w+(\.\w+)*", key):
-        raise ConfigError(f"{word!r} is no setting; expected key.sub=value, such as train.epochs=5")
-    value = plain_yaml.parse(text, f"the value in {word!r}")
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    assert isinstance(value, dict)
-    return value
-
-
-def _merge(into: dict[str, Any], settings: Mapping[str, Any]) -> None:
-    """Put settings over others, section by section; a plug-in of another name takes the place of the whole section."""
-    for key, value in settings.items():
-        old = into.get(key)
-        if (
-            isinstance(old, dict)
-            and isinstance(value, Mapping)
-            and value.get("name", old.get("name")) == old.get("name")
-        ):
-            _merge(old, value)
-        else:
-            into[key] = dict(value) if isinstance(value, Mapping) else value
-
-
 def _with_lists(section: Mapping[str, Any]) -> dict[str, Any]:
     return {key: [value] if key in _LISTS and isinstance(value, str) else value for key, value in section.items()}
-
-
-def _placed(problems: str, section: str, keys: Iterable[str]) -> str:
-    """What is wrong with a section, each key with the section's name before it."""
-    pieces = problems.split("; ")
-    starts = tuple(f"{key} " for key in keys)
-    return "; ".join(f"{section}.{piece}" if piece.startswith(starts) else piece for piece in pieces)
 
 
 def _fields(kind: type[Any]) -> list[str]:
@@ -346,11 +280,3 @@ def _hint(key: str, known: Sequence[str]) -> str:
     """As `near`; for a key that belongs into a section, where it belongs."""
     places = [f"{name}.{key}" for name, kind in SECTIONS.items() if key in _fields(kind)]
     return f" (did you mean {' or '.join(map(repr, places))}?)" if places else near(key, known)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value
