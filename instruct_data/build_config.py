@@ -37,7 +37,8 @@ class ScoresSection:
     openewld: str | None = None
     """Folder of OpenEWLD."""
     cache: str | None = None
-    """Folder in which parsed scores are kept for further builds; None: they are parsed again."""
+    """Folder in which parsed scores are kept for further builds; None: those of music21 are kept in the user's cache
+    (XDG_CACHE_HOME), the others are parsed again."""
 
     def __post_init__(self) -> None:
         if self.folders and not self.licence:
@@ -142,7 +143,7 @@ class ConversationsSection:
 
     per_track: int = 6
     """Conversations about each recording."""
-    weights: Mapping[str, float] | None = None
+    weights: Mapping[str, Any] | None = None
     """How often a kind (a file of instruct_data/augment) is drawn, 1 where it is not named; 0: never."""
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import importlib.util
 import math
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -107,7 +108,8 @@ def parse_scores(_: Unit, config: BuildConfig, work: Path) -> Summary:
     def tell(path: Path, why: str) -> None:
         summary.skip("scores", f"{path}: {why}")
 
-    _load(config.scores, Path(config.scores.cache) if config.scores.cache else work, tell)
+    _copy_of_music21(config.scores, work, config.workers)
+    _load(config.scores, work, tell)
     return summary
 
 
@@ -176,12 +178,22 @@ def _parsed(out: str, scores: ScoresSection) -> tuple[Tune, ...]:
     """The tunes that `parse_scores` parsed."""
     if not scores.any:
         return ()
-    return _load(scores, Path(scores.cache) if scores.cache else Parts(Path(out)).done(_SCORES))
+    return _load(scores, Parts(Path(out)).done(_SCORES))
 
 
-def _load(scores: ScoresSection, cache: Path, tell: Callable[[Path, str], None] | None = None) -> tuple[Tune, ...]:
+def _copy_of_music21(scores: ScoresSection, place: Path, workers: int) -> None:
+    """Put music21's parsed scores into a folder that every machine sees; the user's cache has them for later builds."""
+    if scores.music21:
+        cache = Path(scores.cache) if scores.cache else library.user_cache()
+        library.load_tunes(cache, workers=workers)
+        if not scores.cache:
+            for path in cache.glob("*.json.gz"):
+                shutil.copyfile(path, place / path.name)
+
+
+def _load(scores: ScoresSection, place: Path, tell: Callable[[Path, str], None] | None = None) -> tuple[Tune, ...]:
     return library.load_tunes(
-        cache,
+        Path(scores.cache) if scores.cache else place,
         with_music21=scores.music21,
         pop909=Path(scores.pop909) if scores.pop909 else None,
         openewld=Path(scores.openewld) if scores.openewld else None,

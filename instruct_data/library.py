@@ -6,16 +6,20 @@ the cache a second.
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import functools
 import hashlib
+import importlib.metadata
 import json
-from collections.abc import Callable, Iterator, Sequence
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mllm.errors import ConfigError
 from mllm.instruct_data import score_readers
-from mllm.instruct_data.scores import Tune, read_cache, write_cache
+from mllm.instruct_data.scores import CACHE_FORMAT, Tune, read_cache, write_cache
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,7 @@ def load_tunes(
     cache: Path,
     *,
     with_music21: bool = True,
+    workers: int = 1,
     pop909: Path | None = None,
     openewld: Path | None = None,
     folders: Sequence[ScoreFolder] = (),
@@ -41,6 +46,7 @@ def load_tunes(
     Args:
         cache: folder of the parsed scores, `<collection>.json.gz`; what is missing is parsed and written.
         with_music21: whether the free collections of music21's corpus are wanted.
+        workers: processes that parse them, where they are not there yet: some ten minutes for one.
         pop909: folder of POP909, if wanted.
         openewld: folder of OpenEWLD, if wanted.
         folders: folders of any other scores; parsed again when one of their files changed.
@@ -52,23 +58,25 @@ def load_tunes(
     Raises:
         ConfigError: if one of `folders` is no folder or has no licence.
     """
-    readers: dict[str, Callable[[], Iterator[Tune]]] = {}
+    readers: dict[Path, Callable[[], Iterator[Tune]]] = {}
     if with_music21:
         for name in score_readers.MUSIC21_COLLECTIONS:
-            readers[name] = functools.partial(_read_music21_collection, name)
+            readers[_file(cache, name)] = functools.partial(_read_music21_collection, name)
     if pop909 is not None:
-        readers["pop909"] = functools.partial(score_readers.read_pop909, pop909)
+        readers[_file(cache, "pop909")] = functools.partial(score_readers.read_pop909, pop909)
     if openewld is not None:
-        readers["openewld"] = functools.partial(score_readers.read_openewld, openewld)
-    tunes: list[Tune] = []
-    for name, read in readers.items():
-        path = cache / f"{name}.json.gz"
-        if not path.exists():
-            write_cache(path, read())
-        tunes.extend(read_cache(path))
+        readers[_file(cache, "openewld")] = functools.partial(score_readers.read_openewld, openewld)
+    _parse({path: read for path, read in readers.items() if not path.exists()}, workers)
+    tunes = [tune for path in readers for tune in read_cache(path)]
     for folder in folders:
         tunes.extend(_read_folder(cache, folder, tell))
     return tuple(tunes)
+
+
+def user_cache() -> Path:
+    """Where this user keeps the parsed scores of the music21 that is installed, for every build."""
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "mllm" / "scores" / f"music21-{importlib.metadata.version('music21')}-{CACHE_FORMAT}"
 
 
 def music21_corpus() -> Path:
@@ -76,6 +84,27 @@ def music21_corpus() -> Path:
     import music21
 
     return Path(music21.__file__).parent / "corpus"
+
+
+def _file(cache: Path, name: str) -> Path:
+    return cache / f"{name}.json.gz"
+
+
+def _parse(readers: Mapping[Path, Callable[[], Iterator[Tune]]], workers: int) -> None:
+    """Write a cache file for each reader."""
+    if workers == 1 or len(readers) < 2:
+        for path, read in readers.items():
+            _parse_one(path, read)
+        return
+    with concurrent.futures.ProcessPoolExecutor(
+        min(workers, len(readers)), mp_context=multiprocessing.get_context("spawn")
+    ) as pool:
+        for parsed in [pool.submit(_parse_one, path, read) for path, read in readers.items()]:
+            parsed.result()
+
+
+def _parse_one(path: Path, read: Callable[[], Iterator[Tune]]) -> None:
+    write_cache(path, read())
 
 
 def _read_music21_collection(name: str) -> Iterator[Tune]:
