@@ -163,8 +163,10 @@ def _make_all(parts: Parts, config: BuildConfig, engine: Engine, tell: Callable[
     """Make everything that is missing; the units that rows come from, in order."""
     run = _Run(parts, config, engine, tell)
     listings = [Unit(kind="listing", source=number) for number in range(len(config.sources))]
-    scores = [Unit(kind="scores")] if config.render.wanted and config.scores.any else []
-    run.make([*listings, *scores], "reading sources and scores")
+    run.make(
+        [*listings, *build_pieces.score_units(config)],
+        "reading sources and scores (music21's take some ten minutes the first time)",
+    )
     units = build_pieces.units_of(config)
     for listed in listings:
         units += build_sources.units_of(parts.summary(listed), listed.source)
@@ -241,8 +243,7 @@ def _finish(parts: Parts, config: BuildConfig, units: Sequence[Unit]) -> dict[st
 def _all_units(config: BuildConfig, units: Sequence[Unit]) -> Iterator[Unit]:
     """Those of the sources and scores, then those of the rows."""
     yield from (Unit(kind="listing", source=number) for number in range(len(config.sources)))
-    if config.render.wanted and config.scores.any:
-        yield Unit(kind="scores")
+    yield from build_pieces.score_units(config)
     yield from units
 
 

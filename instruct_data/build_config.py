@@ -37,8 +37,8 @@ class ScoresSection:
     openewld: str | None = None
     """Folder of OpenEWLD."""
     cache: str | None = None
-    """Folder in which parsed scores are kept for further builds; None: those of music21 are kept in the user's cache
-    (XDG_CACHE_HOME), the others are parsed again."""
+    """Folder in which parsed scores are kept for further builds; of a cluster, one that every machine sees. None: in
+    the user's folder for caches."""
 
     def __post_init__(self) -> None:
         if self.folders and not self.licence:

@@ -57,7 +57,7 @@ class Unit:
     def name(self) -> str:
         """Of its folder."""
         places = {
-            "scores": "scores",
+            "scores": f"scores-{self.number:03d}",
             "pieces": f"pieces-{self.split}-{self.number:06d}",
             "listing": f"source-{self.source:03d}-listing",
         }

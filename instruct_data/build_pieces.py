@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib.metadata
 import importlib.util
 import math
-import shutil
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from mllm.instruct_data.build_config import BuildConfig, ScoresSection
 from mllm.instruct_data.build_parts import Parts, Summary, Unit
 from mllm.instruct_data.fonts import Font, FontChoice, parse_font
 from mllm.instruct_data.pieces import PieceMaker, PieceSettings, write_piece
+from mllm.instruct_data.score_readers import MUSIC21_COLLECTIONS
 from mllm.instruct_data.scores import Tune
 from mllm.instruct_data.tracks import SPLITS, Track
 
@@ -30,7 +32,6 @@ _FEWEST_TO_SPLIT = 10
 """Of fewer pieces, no split gets one only because its share is not 0."""
 _PLANNED_SHARE = 0.8
 """Of the hours that were asked for; the rest is added when it is known how long the pieces are."""
-_SCORES = Unit(kind="scores")
 
 
 def with_fonts(config: BuildConfig, say: Callable[[str], object]) -> BuildConfig:
@@ -101,15 +102,25 @@ def more_units(config: BuildConfig, units: Sequence[Unit], seconds: float) -> li
     return list(_units("train", sum(unit.count for unit in train), math.ceil(lacking / mean_seconds), len(train)))
 
 
-def parse_scores(_: Unit, config: BuildConfig, work: Path) -> Summary:
-    """Parse the scores that are rendered into caches; scores of folders that cannot be used are told."""
-    summary = Summary()
+def score_units(config: BuildConfig) -> list[Unit]:
+    """The units that parse scores, one for each collection and folder."""
+    count = len(_collections(config.scores)) + len(config.scores.folders) if config.render.wanted else 0
+    return [Unit(kind="scores", number=number) for number in range(count)]
+
+
+def parse_scores(unit: Unit, config: BuildConfig, _: Path) -> Summary:
+    """Parse scores into the cache; scores of a folder that cannot be used are told."""
+    summary, scores = Summary(), config.scores
+    named = list(_collections(scores).items())
+    if unit.number < len(named):
+        library.load_collection(_cache(scores), *named[unit.number])
+        return summary
 
     def tell(path: Path, why: str) -> None:
         summary.skip("scores", f"{path}: {why}")
 
-    _copy_of_music21(config.scores, work, config.workers)
-    _load(config.scores, work, tell)
+    folder = scores.folders[unit.number - len(named)]
+    library.load_tunes(_cache(scores), with_music21=False, folders=[_folder(folder, scores)], tell=tell)
     return summary
 
 
@@ -169,37 +180,37 @@ def _maker(settings: PieceSettings, config: BuildConfig) -> PieceMaker:
     known = _makers.get("last")
     if known is None or known[0] != settings:
         _makers.clear()
-        _makers["last"] = settings, PieceMaker(settings, _parsed(config.out, config.scores))
+        _makers["last"] = settings, PieceMaker(settings, _parsed(config.scores))
     return _makers["last"][1]
 
 
 @functools.lru_cache(maxsize=1)
-def _parsed(out: str, scores: ScoresSection) -> tuple[Tune, ...]:
+def _parsed(scores: ScoresSection) -> tuple[Tune, ...]:
     """The tunes that `parse_scores` parsed."""
-    if not scores.any:
-        return ()
-    return _load(scores, Parts(Path(out)).done(_SCORES))
+    tunes: list[Tune] = []
+    for name, place in _collections(scores).items():
+        tunes += library.load_collection(_cache(scores), name, place)
+    folders = [_folder(folder, scores) for folder in scores.folders]
+    return (*tunes, *library.load_tunes(_cache(scores), with_music21=False, folders=folders))
 
 
-def _copy_of_music21(scores: ScoresSection, place: Path, workers: int) -> None:
-    """Put music21's parsed scores into a folder that every machine sees; the user's cache has them for later builds."""
-    if scores.music21:
-        cache = Path(scores.cache) if scores.cache else library.user_cache()
-        library.load_tunes(cache, workers=workers)
-        if not scores.cache:
-            for path in cache.glob("*.json.gz"):
-                shutil.copyfile(path, place / path.name)
+def _collections(scores: ScoresSection) -> dict[str, Path | None]:
+    """The collections that have names, and the folders of those that are not music21's."""
+    found: dict[str, Path | None] = dict.fromkeys(MUSIC21_COLLECTIONS) if scores.music21 else {}
+    places = {"pop909": scores.pop909, "openewld": scores.openewld}
+    return found | {name: Path(place) for name, place in places.items() if place}
 
 
-def _load(scores: ScoresSection, place: Path, tell: Callable[[Path, str], None] | None = None) -> tuple[Tune, ...]:
-    return library.load_tunes(
-        Path(scores.cache) if scores.cache else place,
-        with_music21=scores.music21,
-        pop909=Path(scores.pop909) if scores.pop909 else None,
-        openewld=Path(scores.openewld) if scores.openewld else None,
-        folders=[library.ScoreFolder(path=Path(folder), licence=scores.licence or "") for folder in scores.folders],
-        tell=tell,
-    )
+def _folder(folder: str, scores: ScoresSection) -> library.ScoreFolder:
+    return library.ScoreFolder(path=Path(folder), licence=scores.licence or "")
+
+
+def _cache(scores: ScoresSection) -> Path:
+    """Where parsed scores are kept: other versions of music21 may read them otherwise."""
+    if scores.cache:
+        return Path(scores.cache)
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "mllm" / f"scores-music21-{importlib.metadata.version('music21')}"
 
 
 def _wanted_seconds(config: BuildConfig) -> float:

@@ -6,20 +6,15 @@ the cache a second.
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
-import functools
 import hashlib
-import importlib.metadata
 import json
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mllm.errors import ConfigError
 from mllm.instruct_data import score_readers
-from mllm.instruct_data.scores import CACHE_FORMAT, Tune, read_cache, write_cache
+from mllm.instruct_data.scores import Tune, read_cache, write_cache
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +30,6 @@ def load_tunes(
     cache: Path,
     *,
     with_music21: bool = True,
-    workers: int = 1,
     pop909: Path | None = None,
     openewld: Path | None = None,
     folders: Sequence[ScoreFolder] = (),
@@ -46,7 +40,6 @@ def load_tunes(
     Args:
         cache: folder of the parsed scores, `<collection>.json.gz`; what is missing is parsed and written.
         with_music21: whether the free collections of music21's corpus are wanted.
-        workers: processes that parse them, where they are not there yet: some ten minutes for one.
         pop909: folder of POP909, if wanted.
         openewld: folder of OpenEWLD, if wanted.
         folders: folders of any other scores; parsed again when one of their files changed.
@@ -58,25 +51,32 @@ def load_tunes(
     Raises:
         ConfigError: if one of `folders` is no folder or has no licence.
     """
-    readers: dict[Path, Callable[[], Iterator[Tune]]] = {}
-    if with_music21:
-        for name in score_readers.MUSIC21_COLLECTIONS:
-            readers[_file(cache, name)] = functools.partial(_read_music21_collection, name)
-    if pop909 is not None:
-        readers[_file(cache, "pop909")] = functools.partial(score_readers.read_pop909, pop909)
-    if openewld is not None:
-        readers[_file(cache, "openewld")] = functools.partial(score_readers.read_openewld, openewld)
-    _parse({path: read for path, read in readers.items() if not path.exists()}, workers)
-    tunes = [tune for path in readers for tune in read_cache(path)]
+    named: dict[str, Path | None] = dict.fromkeys(score_readers.MUSIC21_COLLECTIONS) if with_music21 else {}
+    named |= {name: place for name, place in (("pop909", pop909), ("openewld", openewld)) if place is not None}
+    tunes: list[Tune] = []
+    for name, place in named.items():
+        tunes.extend(load_collection(cache, name, place))
     for folder in folders:
         tunes.extend(_read_folder(cache, folder, tell))
     return tuple(tunes)
 
 
-def user_cache() -> Path:
-    """Where this user keeps the parsed scores of the music21 that is installed, for every build."""
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(home) / "mllm" / "scores" / f"music21-{importlib.metadata.version('music21')}-{CACHE_FORMAT}"
+def load_collection(cache: Path, name: str, folder: Path | None = None) -> tuple[Tune, ...]:
+    """Tunes of one collection.
+
+    Args:
+        cache: as in `load_tunes`.
+        name: one of `score_readers.MUSIC21_COLLECTIONS`, "pop909" or "openewld".
+        folder: of the last two.
+    """
+    path = cache / f"{name}.json.gz"
+    if not path.exists():
+        if folder is None:
+            tunes = score_readers.read_music21_corpus(music21_corpus(), (name,))
+        else:
+            tunes = score_readers.read_pop909(folder) if name == "pop909" else score_readers.read_openewld(folder)
+        write_cache(path, tunes)
+    return read_cache(path)
 
 
 def music21_corpus() -> Path:
@@ -84,31 +84,6 @@ def music21_corpus() -> Path:
     import music21
 
     return Path(music21.__file__).parent / "corpus"
-
-
-def _file(cache: Path, name: str) -> Path:
-    return cache / f"{name}.json.gz"
-
-
-def _parse(readers: Mapping[Path, Callable[[], Iterator[Tune]]], workers: int) -> None:
-    """Write a cache file for each reader."""
-    if workers == 1 or len(readers) < 2:
-        for path, read in readers.items():
-            _parse_one(path, read)
-        return
-    with concurrent.futures.ProcessPoolExecutor(
-        min(workers, len(readers)), mp_context=multiprocessing.get_context("spawn")
-    ) as pool:
-        for parsed in [pool.submit(_parse_one, path, read) for path, read in readers.items()]:
-            parsed.result()
-
-
-def _parse_one(path: Path, read: Callable[[], Iterator[Tune]]) -> None:
-    write_cache(path, read())
-
-
-def _read_music21_collection(name: str) -> Iterator[Tune]:
-    return score_readers.read_music21_corpus(music21_corpus(), (name,))
 
 
 def _read_folder(cache: Path, folder: ScoreFolder, tell: Callable[[Path, str], None] | None) -> tuple[Tune, ...]:

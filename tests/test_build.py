@@ -15,24 +15,13 @@ import pytest
 
 from mllm import facts
 from mllm.errors import ConfigError
-from mllm.instruct_data import (
-    balance,
-    build,
-    build_config,
-    build_finish,
-    build_parts,
-    data_set,
-    library,
-    score_readers,
-)
+from mllm.instruct_data import balance, build, build_config, build_finish, build_parts, data_set
 from mllm.instruct_data.build import Finished
 from mllm.instruct_data.records import Record
-from mllm.instruct_data.scores import split_of, write_cache
 from mllm.instruct_data.tracks import SPLITS, Track
 from mllm.instruct_data.wordings import QUESTIONS
 from mllm.messages import Audio, Text
 from tests import building
-from tests.test_scores import make_tune
 
 SPLIT = {"validation": 0.2, "test": 0.3}
 
@@ -277,7 +266,14 @@ def test_what_cannot_be_used_is_named_and_counted(fonts: list[str], tmp_path: Pa
         {
             "sources": [building.own(folder)],
             "render": building.render(
-                fonts, pieces=1, scores={"music21": False, "folders": [str(scores)], "licence": "CC0-1.0"}
+                fonts,
+                pieces=1,
+                scores={
+                    "music21": False,
+                    "folders": [str(scores)],
+                    "licence": "CC0-1.0",
+                    "cache": str(tmp_path / "cache"),
+                },
             ),
         },
     )
@@ -294,21 +290,6 @@ def test_what_cannot_be_used_is_named_and_counted(fonts: list[str], tmp_path: Pa
         "broken.musicxml",
     ]
     assert len([track for track in tracks(finished) if track.source == "folder"]) == 4
-
-
-def test_scores_of_music21_are_parsed_once_for_all_builds(
-    fonts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Parsing takes minutes: what was parsed before is in the user's cache, and the build takes it from there."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert library.user_cache().is_relative_to(tmp_path)
-    for name in score_readers.MUSIC21_COLLECTIONS:
-        title = next(title for number in range(99) if split_of(title := f"{name} {number}") == "train")
-        write_cache(library.user_cache() / f"{name}.json.gz", [make_tune(id=title, source=name, family=title)])
-    made = building.render(fonts, pieces=3, styles=[], scores={"music21": True}, validation=0.0, test=0.0)
-    finished = building.make(tmp_path / "set", {"render": made})
-    found = {track.family.partition(" ")[0] for track in tracks(finished)}
-    assert found <= set(score_readers.MUSIC21_COLLECTIONS)
 
 
 def test_a_family_on_two_sides_and_ids_that_occur_twice(tmp_path: Path) -> None:
