@@ -204,17 +204,14 @@ def _finish(parts: Parts, config: BuildConfig, units: Sequence[Unit]) -> dict[st
     final = parts.folder / _FINAL
     shutil.rmtree(final, ignore_errors=True)
     selection = build_finish.select(parts, units)
-    counts, files, used = manifest.Counts(), {}, set[bytes]()
+    counts, files, used = manifest.Counts(), dict[str, str](), set[bytes]()
     for split in SPLITS:
         records = counts.of_records(build_finish.records_of(parts, units, selection, seed=config.seed, split=split))
         tracks = counts.of_tracks(build_finish.tracks_of(parts, units, selection, split=split))
         listed = build_finish.noted_paths(tracks, used)
-        for folder, rows, write, most in (
-            (data_set.RECORDS, records, data_set.write_records, RECORDS_PER_FILE),
-            (data_set.TRACKS, listed, data_set.write_tracks, TRACKS_PER_FILE),
-        ):
-            written = _write_files(final / folder, split, rows, write, most)
-            files |= {f"{folder}/{path.name}": build_parts.sha256(path) for path in written}
+        written = _write_files(final / data_set.RECORDS, split, records, data_set.write_records, RECORDS_PER_FILE)
+        written += _write_files(final / data_set.TRACKS, split, listed, data_set.write_tracks, TRACKS_PER_FILE)
+        files |= {f"{path.parent.name}/{path.name}": build_parts.sha256(path) for path in written}
     audio = build_finish.list_recordings(parts, units, used, final / AUDIO_HASHES)
     skipped = Summary()
     for unit in _all_units(config, units):

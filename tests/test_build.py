@@ -140,7 +140,8 @@ def test_the_manifest_says_what_is_there(built: Finished, music: Path) -> None:
         "bytes": sum(path.stat().st_size for path in music.glob("*.wav")),
         "sha256": build_parts.sha256(built.out / build.AUDIO_HASHES),
     }
-    listed = dict(reversed(line.split("  ")) for line in (built.out / build.AUDIO_HASHES).read_text().splitlines())
+    lines = [line.split("  ") for line in (built.out / build.AUDIO_HASHES).read_text().splitlines()]
+    listed = {path: digest for digest, path in lines}
     assert listed == {path: one for path, one in building.contents(built.out).items() if path.endswith(".wav")}
     assert not (built.out / build_parts.PARTS).exists()
 
