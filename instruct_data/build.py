@@ -124,7 +124,7 @@ def _claim(out: Path, config: BuildConfig) -> Parts:
     parts = Parts(out)
     path = parts.folder / _SETTINGS
     now = {**config.plain(), "made_by": mllm.__version__}
-    if path.is_file() and parts.any_done():
+    if path.is_file() and (parts.any_done() or any(child != parts.folder for child in out.iterdir())):
         _refuse_changes(out, "an unfinished data set", json.loads(path.read_text(encoding="utf-8")), now)
         return parts
     if out.exists() and (not out.is_dir() or any(child != parts.folder for child in out.iterdir())):
