@@ -201,8 +201,8 @@ class BuildConfig:
     conversations: ConversationsSection
     split: SplitSection
     writer: EndpointSettings | None = None
-    """A language model that writes captions from facts and paraphrases them, behind any OpenAI-compatible address; None:
-    they are composed here. What was asked and answered is kept in the folder `writer` of the data set."""
+    """A language model that writes captions from facts and paraphrases them, behind any OpenAI-compatible address;
+    None: they are composed here. What was asked and answered is kept in the folder `writer` of the data set."""
 
     def plain(self) -> dict[str, Any]:
         """As YAML would hold it, with what decides the content of the data set only."""
