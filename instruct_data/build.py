@@ -12,7 +12,7 @@ import dataclasses
 import itertools
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,7 +33,6 @@ from mllm.instruct_data import (
 )
 from mllm.instruct_data.build_config import BuildConfig
 from mllm.instruct_data.build_engines import Engine
-from mllm.instruct_data.build_finish import Selection
 from mllm.instruct_data.build_parts import Parts, Summary, Unit
 from mllm.instruct_data.tracks import SPLITS
 from mllm.train import setting_files
@@ -125,7 +124,7 @@ def _claim(out: Path, config: BuildConfig) -> Parts:
     parts = Parts(out)
     path = parts.folder / _SETTINGS
     now = {**config.plain(), "made_by": mllm.__version__}
-    if path.is_file():
+    if path.is_file() and (parts.any_done() or any(child != parts.folder for child in out.iterdir())):
         _refuse_changes(out, "an unfinished data set", json.loads(path.read_text(encoding="utf-8")), now)
         return parts
     if out.exists() and (not out.is_dir() or any(child != parts.folder for child in out.iterdir())):
@@ -205,14 +204,18 @@ def _finish(parts: Parts, config: BuildConfig, units: Sequence[Unit]) -> dict[st
     final = parts.folder / _FINAL
     shutil.rmtree(final, ignore_errors=True)
     selection = build_finish.select(parts, units)
-    counts, used = manifest.Counts(), set[bytes]()
-    files = _write_rows(parts, config, units, selection, counts, used)
+    counts, files, used = manifest.Counts(), dict[str, str](), set[bytes]()
+    for split in SPLITS:
+        records = counts.of_records(build_finish.records_of(parts, units, selection, seed=config.seed, split=split))
+        tracks = counts.of_tracks(build_finish.tracks_of(parts, units, selection, split=split))
+        listed = build_finish.noted_paths(tracks, used)
+        written = _write_files(final / data_set.RECORDS, split, records, data_set.write_records, RECORDS_PER_FILE)
+        written += _write_files(final / data_set.TRACKS, split, listed, data_set.write_tracks, TRACKS_PER_FILE)
+        files |= {f"{path.parent.name}/{path.name}": build_parts.sha256(path) for path in written}
     audio = build_finish.list_recordings(parts, units, used, final / AUDIO_HASHES)
     skipped = Summary()
     for unit in _all_units(config, units):
         skipped.merge(parts.summary(unit))
-    if not files:
-        raise ConfigError(f"nothing is left to be written to {parts.out}: {_why_nothing(skipped)}")
     made = manifest.manifest(
         counts,
         settings=json.loads(json.dumps(config.plain())),
@@ -222,6 +225,8 @@ def _finish(parts: Parts, config: BuildConfig, units: Sequence[Unit]) -> dict[st
         skipped=skipped.skipped,
         remarks=skipped.remarks,
     )
+    if not files:
+        raise ConfigError(f"nothing is left to be written to {parts.out}: {_why_nothing(skipped)}")
     for folder in (data_set.RECORDS, data_set.TRACKS):
         shutil.rmtree(parts.out / folder, ignore_errors=True)
         (final / folder).rename(parts.out / folder)
@@ -232,31 +237,6 @@ def _finish(parts: Parts, config: BuildConfig, units: Sequence[Unit]) -> dict[st
     return made
 
 
-def _write_rows(
-    parts: Parts,
-    config: BuildConfig,
-    units: Sequence[Unit],
-    selection: Selection,
-    counts: manifest.Counts,
-    used: set[bytes],
-) -> dict[str, str]:
-    """Write the Parquet files; `counts` and `used` learn what is in them.
-
-    Returns:
-        The hash of each file by its path.
-    """
-    final = parts.folder / _FINAL
-    written: list[Path] = []
-    for split in SPLITS:
-        records = build_finish.records_of(parts, units, selection, seed=config.seed, split=split)
-        tracks = build_finish.tracks_of(parts, units, selection, split=split)
-        folder = final / data_set.RECORDS
-        written += _write_files(folder, split, counts.of_records(records), data_set.write_records, RECORDS_PER_FILE)
-        noted = build_finish.noted_paths(counts.of_tracks(tracks), used)
-        written += _write_files(final / data_set.TRACKS, split, noted, data_set.write_tracks, TRACKS_PER_FILE)
-    return {path.relative_to(final).as_posix(): build_parts.sha256(path) for path in written}
-
-
 def _all_units(config: BuildConfig, units: Sequence[Unit]) -> Iterator[Unit]:
     """Those of the sources and scores, then those of the rows."""
     yield from (Unit(kind="listing", source=number) for number in range(len(config.sources)))
@@ -265,7 +245,7 @@ def _all_units(config: BuildConfig, units: Sequence[Unit]) -> Iterator[Unit]:
 
 
 def _write_files(
-    folder: Path, split: str, rows: Iterator[_Row], write: Callable[[Path, Iterable[_Row]], int], most: int
+    folder: Path, split: str, rows: Iterator[_Row], write: Callable[[Path, Iterator[_Row]], int], most: int
 ) -> list[Path]:
     """Write rows into files of at most so many; how many files there are is in their names."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from mllm import registry
 from mllm.errors import ConfigError
+from mllm.instruct_data.endpoint import EndpointSettings
 from mllm.settings import config_from_dict, near
 from mllm.train import setting_files
 
@@ -144,7 +145,7 @@ class ConversationsSection:
     per_track: int = 6
     """Conversations about each recording."""
     weights: Mapping[str, Any] | None = None
-    """Numbers: how often a kind (a file of instruct_data/augment) is drawn, 1 where it is not named; 0: never."""
+    """How often a kind (a file of instruct_data/augment) is drawn, 1 where it is not named; 0: never."""
 
     def __post_init__(self) -> None:
         problems = []
@@ -199,6 +200,9 @@ class BuildConfig:
     sources: tuple[SourceSection, ...]
     conversations: ConversationsSection
     split: SplitSection
+    writer: EndpointSettings | None = None
+    """A language model that writes captions from facts and paraphrases them, behind any OpenAI-compatible address;
+    None: they are composed here. What was asked and answered is kept in the folder `writer` of the data set."""
 
     def plain(self) -> dict[str, Any]:
         """As YAML would hold it, with what decides the content of the data set only."""
@@ -239,11 +243,12 @@ def read(path: Path | None, words: Sequence[str] = (), *, given: Mapping[str, An
     """
     settings, problems = setting_files.read(path, words, given=given)
     source = "the settings" if path is None else str(path)
-    known = (*_SINGLE, "render", "sources", "conversations", "split")
+    known = (*_SINGLE, "render", "sources", "conversations", "split", "writer")
     problems += [f"{key} is not a setting{_hint(key, known)}" for key in settings if key not in known]
     single = _read_single(settings, problems)
     sections = _read_sections(settings, problems)
     sources = _read_sources(settings.get("sources"), problems)
+    writer = _read_writer(settings.get("writer"), problems)
     if not problems and not sources and not sections["render"].wanted:
         problems.append(
             "nothing to build was given; give render.hours, render.pieces or sources, or mllm data build --folder or "
@@ -251,7 +256,7 @@ def read(path: Path | None, words: Sequence[str] = (), *, given: Mapping[str, An
         )
     if problems:
         raise ConfigError(f"{source}: {'; '.join(problems)}")
-    return BuildConfig(sources=sources, **single, **sections)
+    return BuildConfig(sources=sources, writer=writer, **single, **sections)
 
 
 def _read_single(settings: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
@@ -272,6 +277,20 @@ def _read_single(settings: Mapping[str, Any], problems: list[str]) -> dict[str, 
     if single["engine"] not in _ENGINES:
         problems.append(f"engine is {single['engine']!r}; expected {' or '.join(_ENGINES)}")
     return single
+
+
+def _read_writer(given: Any, problems: list[str]) -> EndpointSettings | None:
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        problems.append(f"writer is {given!r}; expected settings, `key: value`, base and model at least")
+        return None
+    try:
+        writer: EndpointSettings = config_from_dict(EndpointSettings, given)
+    except ConfigError as error:
+        problems.append(f"writer: {str(error).removeprefix('endpoint: ')}")
+        return None
+    return writer
 
 
 def _read_sections(settings: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:

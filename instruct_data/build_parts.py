@@ -118,6 +118,10 @@ class Parts:
         self._done = self.folder / "done"
         self._making = self.folder / "making"
 
+    def any_done(self) -> bool:
+        """Whether a unit is whole, so that other settings would not go with it."""
+        return self._done.is_dir() and any(self._done.iterdir())
+
     def done(self, unit: Unit) -> Path:
         """Where what a unit made is, or would be."""
         return self._done / unit.name

@@ -133,7 +133,7 @@ def make_pieces(unit: Unit, config: BuildConfig, work: Path) -> Summary:
         piece = maker.make(index)
         hashes[piece.track.path] = build_parts.sha256(write_piece(work, piece))
         tracks.append(piece.track)
-    data_set.write_records(work / build_parts.RECORDS, build_asking.about(tracks, config))
+    data_set.write_records(work / build_parts.RECORDS, build_asking.about(tracks, config, unit))
     data_set.write_tracks(work / build_parts.TRACKS, tracks)
     build_parts.write_hashes(work, hashes)
     for path in hashes:

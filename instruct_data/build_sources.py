@@ -87,7 +87,7 @@ def finish_tracks(unit: Unit, config: BuildConfig, work: Path) -> Summary:
         except AudioError as error:
             summary.skip(config.sources[unit.source].name, f"{track.id}: {error}")
     data_set.write_tracks(work / build_parts.TRACKS, tracks)
-    asked = [] if _is_benchmark(unit, config) else build_asking.about(tracks, config)
+    asked = [] if _is_benchmark(unit, config) else build_asking.about(tracks, config, unit)
     data_set.write_records(work / build_parts.RECORDS, asked)
     recordings.finish()
     return summary

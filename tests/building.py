@@ -80,8 +80,8 @@ def render(fonts: Sequence[str], **more: Any) -> dict[str, Any]:
 def make(out: Path, settings: Mapping[str, Any], *, told: list[str] | None = None) -> Finished:
     """Build in this process."""
     config = build_config.read(None, given={"workers": 1, **settings, "out": str(out)})
-    heard: list[str] = [] if told is None else told
-    return build.build(config, heard.append, lambda sentence: None)
+    said: list[str] = [] if told is None else told
+    return build.build(config, said.append, lambda sentence: None)
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import shutil
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,9 +16,10 @@ import datasets
 import pyarrow.parquet as pq
 import pytest
 
+import mllm
 from mllm import facts
 from mllm.errors import ConfigError
-from mllm.instruct_data import balance, build, build_config, build_finish, build_parts, data_set
+from mllm.instruct_data import balance, build, build_asking, build_config, build_finish, build_parts, data_set
 from mllm.instruct_data.build import Finished
 from mllm.instruct_data.records import Record
 from mllm.instruct_data.tracks import SPLITS, Track
@@ -141,9 +145,8 @@ def test_the_manifest_says_what_is_there(built: Finished, music: Path) -> None:
         "sha256": build_parts.sha256(built.out / build.AUDIO_HASHES),
     }
     lines = [line.split("  ") for line in (built.out / build.AUDIO_HASHES).read_text().splitlines()]
-    assert {path: digest for digest, path in lines} == {
-        path: one for path, one in building.contents(built.out).items() if path.endswith(".wav")
-    }
+    listed = {path: digest for digest, path in lines}
+    assert listed == {path: one for path, one in building.contents(built.out).items() if path.endswith(".wav")}
     assert not (built.out / build_parts.PARTS).exists()
 
 
@@ -292,6 +295,51 @@ def test_what_cannot_be_used_is_named_and_counted(fonts: list[str], tmp_path: Pa
         "broken.musicxml",
     ]
     assert len([track for track in tracks(finished) if track.source == "folder"]) == 4
+
+
+class _Writer(http.server.BaseHTTPRequestHandler):
+    """A language model that answers every request with the same sentence."""
+
+    asked = 0
+
+    def do_POST(self) -> None:
+        type(self).asked += 1
+        self.rfile.read(int(self.headers["Content-Length"]))
+        answer = {"choices": [{"message": {"role": "assistant", "content": "Music, written down by a model."}}]}
+        content = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def test_a_language_model_writes_captions_and_is_not_asked_twice(music: Path, tmp_path: Path) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Writer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        writer = {"base": f"http://127.0.0.1:{server.server_address[1]}/v1", "model": "any"}
+        settings = {"sources": [building.own(music)], "split": SPLIT, "writer": writer}
+        finished = building.make(tmp_path / "set", settings)
+        asked = _Writer.asked
+        assert asked > 20
+        (finished.out / data_set.MANIFEST).unlink()
+        shutil.rmtree(finished.out / data_set.AUDIO)
+        logs = shutil.copytree(finished.out / build_asking.LOGS, tmp_path / "again" / build_asking.LOGS)
+        (logs.parent / build_parts.PARTS).mkdir()
+        (logs.parent / build_parts.PARTS / "settings.json").write_text(
+            json.dumps({**build_config.read(None, given={**settings, "out": "x"}).plain(), "made_by": mllm.__version__})
+        )
+        again = building.make(logs.parent, settings)
+        server.shutdown()
+    assert _Writer.asked == asked
+    written = [one for one in records(again) if one.task in build_asking.WRITTEN]
+    assert {one.answer for one in written} == {"Music, written down by a model."}
+    assert len(written) > 20
+    with pytest.raises(ConfigError, match="writer: base is 'nowhere', expected an address"):
+        building.make(tmp_path / "other", {**settings, "writer": {"base": "nowhere", "model": "any"}})
 
 
 def test_a_family_on_two_sides_and_ids_that_occur_twice(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -85,6 +87,20 @@ def test_codecs_keep_any_length(length: int) -> None:
         coding.through_vorbis(sound, SAMPLE_RATE_HZ, quality=0.5),
     ):
         assert changed.shape == (length,)
+
+
+@pytest.mark.parametrize("name", ["mp3", "opus", "vorbis"])
+def test_codecs_take_minutes_at_once(name: str) -> None:
+    """In a process of its own: an encoder that was given too much at once would end it without a word."""
+    code = f"""
+import numpy as np
+from mllm.instruct_data import coding
+sound = (0.1 * np.random.default_rng(0).standard_normal(240 * 24_000)).astype(np.float32)
+how = {{"mp3": {{"kilobits": 32}}, "opus": {{"kilobits": 16}}, "vorbis": {{"quality": 0.5}}}}[{name!r}]
+print(len(getattr(coding, "through_" + {name!r})(sound, 24_000, **how)))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout.strip()) == (0, str(240 * 24_000)), ended.stderr
 
 
 def test_low_bit_rates_lose_more() -> None:

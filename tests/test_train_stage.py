@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -133,15 +134,19 @@ def test_an_interrupted_run_refuses_other_settings_and_other_data(
     assert sorted(losses(out)) == list(range(1, 9))
 
 
-def interrupt(monkeypatch: pytest.MonkeyPatch, *, after: int) -> None:
-    """End a training by a keyboard interrupt behind a step."""
+def press_control_c() -> None:
+    raise KeyboardInterrupt
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, *, after: int, end: Callable[[], object] = press_control_c) -> None:
+    """End a training behind a step."""
     from mllm.train.stage_trainer import StageTrainer
 
     step = StageTrainer.training_step
 
     def interrupted(self: StageTrainer, *arguments: object) -> torch.Tensor:
         if self.state.global_step == after:
-            raise KeyboardInterrupt
+            end()
         return step(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(StageTrainer, "training_step", interrupted)
@@ -202,17 +207,8 @@ def test_another_number_of_rows_in_a_step_is_refused(
 
 
 def run_out_of_memory(monkeypatch: pytest.MonkeyPatch, *, after: int) -> None:
-    """Refuse memory behind a step, as torch does."""
-    from mllm.train.stage_trainer import StageTrainer
-
-    step = StageTrainer.training_step
-
-    def refused(self: StageTrainer, *arguments: object) -> torch.Tensor:
-        if self.state.global_step == after:
-            torch.empty(2**60, dtype=torch.uint8)
-        return step(self, *arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(StageTrainer, "training_step", refused)
+    """Ask for more memory than there is behind a step."""
+    interrupt(monkeypatch, after=after, end=lambda: torch.empty(2**60, dtype=torch.uint8))
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch_and_the_last_good_checkpoint(

@@ -18,8 +18,8 @@ from mllm.instruct_data.wordings import CANNOT_TELL
 SUMMARY = "What sound cannot say, with the answer that it cannot be told."
 TRACKS = 1
 
-_NEVER_HEARD = ("the title", "the artist", "the composer", "the year", "the album", "the place", "that")
-"""Of what the dialogues of the reference backbone ask."""
+_NEVER_HEARD = ("the title", "the artist", "the composer", "the year", "the album", "the place")
+"""Of what the dialogues of the reference backbone ask; "that" also asks for times and sections, which may be known."""
 
 
 def exchanges(tracks: Sequence[Track], draw: Draw) -> Iterator[Exchange]:

@@ -65,7 +65,7 @@ def _record(row: _sheets.Row, name: str, recordings: OwnRecordings, *, licence: 
     if allowed is None:
         raise MessageError(
             'nobody says under which licence this is; add "licence" to the line, or give one for all with '
-            "licence: CC-BY-4.0 in the configuration"
+            "licence: CC-BY-4.0 in the configuration (--licence with --folder)"
         )
     return Record(
         id=f"folder/{_text(plain, 'id') or name}",

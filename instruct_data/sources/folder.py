@@ -302,5 +302,5 @@ def _texts(folder: Path, recordings: OwnRecordings, options: _Options) -> Iterat
 def _about_licence(who: str) -> str:
     return (
         f"{who} says under which licence the recordings are; add a column licence, or give one for all with "
-        "licence: CC-BY-4.0 (or whatever it is) in the configuration"
+        "licence: CC-BY-4.0 (or whatever it is) in the configuration (--licence with --folder)"
     )

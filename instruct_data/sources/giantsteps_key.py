@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mllm.errors import ConfigError, MessageError, MllmError
+from mllm.errors import MessageError, MllmError
 from mllm.instruct_data.records import Record
-from mllm.instruct_data.sources import _clips, _giantsteps, _labelled, _vocabulary
+from mllm.instruct_data.sources import _giantsteps, _labelled, _vocabulary
 from mllm.instruct_data.sources._files import About
 from mllm.instruct_data.tracks import Track
 
@@ -30,29 +30,7 @@ _UNCLEAR = ("", "-", "x", "all", "unknown", "other")
 
 def tracks(folder: Path) -> Iterator[Track | MllmError]:
     """Every annotated track."""
-    files = [_giantsteps.by_track(folder / place, ending) for place, ending in _PLACES]
-    if not any(files):
-        place = folder / "annotations/key"
-        raise ConfigError(f"{ABOUT.title}: {place} ({ABOUT.needs['annotations/key/']}) is missing; {ABOUT.where}")
-    heard = _clips.known(folder, "audio", ABOUT)
-    for track in sorted({name for found in files for name in found}):
-        path = next(found[track] for found in files if track in found)
-        if track not in heard:
-            yield _labelled.unheard(ABOUT, path.name, f"{track}.mp3")
-            continue
-        try:
-            yield Track(
-                id=f"beatport/{track.partition('.')[0].lstrip('0')}",
-                path=heard[track],
-                source="giantsteps_key",
-                licence=ABOUT.licence,
-                # both sources of GiantSteps take previews of one shop, so that a track may be in both
-                family=f"beatport/{track.partition('.')[0].lstrip('0')}",
-                key=_key(path),
-                style=_giantsteps.style(folder, track),
-            )
-        except MllmError as error:
-            yield error
+    return _giantsteps.tracks_of(folder, ABOUT, _PLACES, "giantsteps_key", lambda path: {"key": _key(path)})
 
 
 def records(folder: Path, *, seed: int = 0, per_track: int = _labelled.PER_TRACK) -> Iterator[Record | MllmError]:

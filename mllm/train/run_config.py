@@ -195,8 +195,7 @@ class RunConfig:
 
     def plain(self) -> dict[str, Any]:
         """As YAML would hold it."""
-        settings: dict[str, Any] = setting_files.plain(dataclasses.asdict(self))
-        return settings
+        return {key: setting_files.plain(value) for key, value in dataclasses.asdict(self).items()}
 
 
 SECTIONS: dict[str, type[Any]] = {
