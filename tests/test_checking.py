@@ -289,6 +289,8 @@ TRUE_ANSWERS = (
     ("Is it 3/4?", "It is not in 3/4."),
     ("Describe it.", "A tune in C major. It sets out on C major, F major and D minor."),
     ("What are the first chords?", "D major."),
+    ("Harmony at 0:02, please. A) D major B) G minor", "A) D major"),
+    ("Which of these would you listen for in vain? (A) violin (B) piano", "(A) violin."),
     ("What enters late?", "The bass enters at 0:02. There is no bass before."),
     ("Which key?", "C major, without a doubt; not A minor."),
 )

@@ -33,6 +33,8 @@ _ASKS_WHETHER = re.compile(
     re.IGNORECASE,
 )
 """What may stand in a question that asks for an instrument and nothing more."""
+_OF_OTHER_THINGS = re.compile(r"\b(?:chords?|harmony|harmonies|in vain)\b", re.IGNORECASE)
+"""In a question whose answer names chords, or what is not there."""
 
 
 class Check(checking.Check):
@@ -66,7 +68,7 @@ class Check(checking.Check):
 
 def _turned_round(question: str) -> bool:
     """Whether an answer may name what is not there, or a chord that is no key."""
-    return bool(_claims.does(question) & _claims.DENIES) or "chord" in question.lower()
+    return bool(_claims.does(question) & _claims.DENIES or _OF_OTHER_THINGS.search(question))
 
 
 def _against(found: Claims | None, known: Known) -> Iterator[tuple[str, str, str]]:
