@@ -63,7 +63,7 @@ class RenderSection:
     """Shortest and longest piece."""
     styles: tuple[str, ...] | None = None
     """Files of instruct_data/styles that compose; None: all; an empty list: scores only."""
-    composed: float = 0.5
+    composed: float = 0.75
     """Share of the pieces that styles compose where there are scores too, in [0, 1]."""
     fonts: tuple[str, ...] = ()
     """Sound fonts, each PATH or PATH@WEIGHT; empty: those that are found on this machine."""

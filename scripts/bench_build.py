@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--format", choices=("flac", "opus", "ogg"), default="flac", help="of recordings")
     parser.add_argument("--kills", type=int, default=0, help="how often it is killed and started again")
-    parser.add_argument("words", nargs="*", help="further settings, such as conversations.per_track=4")
+    parser.add_argument("words", nargs="*", help="further settings, such as render.composed=0.5")
     arguments = parser.parse_args()
     command = [sys.executable, "-m", "mllm", "data", "build", "--hours", str(arguments.hours)]
     command += ["--out", str(arguments.out), f"workers={arguments.workers}", f"render.format={arguments.format}"]
