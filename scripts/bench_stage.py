@@ -17,6 +17,7 @@ import json
 import math
 import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -45,7 +46,7 @@ WORDS = ("slow", "fast", "piano", "flute", "guitar", "drums", "major", "minor", 
 KINDS = {"question": (5, 1, (4, 12)), "caption": (3, 1, (30, 70)), "dialogue": (2, 5, (6, 25))}
 """Of conversations: how many of ten, their turns, words of an answer."""
 RESULT = "result: "
-PROCESS_STEPS = 30
+PROCESS_STEPS = 12
 
 
 class Clock(TrainerCallback):
@@ -226,27 +227,50 @@ def compare(data: Path, folder: Path, epochs: int) -> dict[str, Any]:
     return found
 
 
-def two_against_one(data: Path, folder: Path) -> dict[str, float]:
-    """Tokens a second of one process on one thread, of one on two threads, and of two processes on one thread each."""
-    store = folder / "store"
-    rates = {}
-    for name, processes, threads in (("one", 1, 1), ("one_on_two_threads", 1, 2), ("two", 2, 1)):
-        out = folder / name
-        words = [f"data.train={data}", f"out={out}", f"data.store={store}", "data.validation_share=0"]
-        words += ["data.max_tokens=1024", "train.rows_per_step=8", f"train.steps={PROCESS_STEPS}", "train.log_every=5"]
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"] if processes == 2 else []
-        command = [sys.executable, *launcher, "-m", "mllm", "train", *words, f"train.save_every={PROCESS_STEPS}"]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-        subprocess.run(command, check=True, capture_output=True, text=True, env=environment)  # noqa: S603 (our own)
-        place = Path(f"{out}.training") / f"checkpoint-{PROCESS_STEPS}" / "trainer_state.json"
-        history = json.loads(place.read_text(encoding="utf-8"))["log_history"]
-        logged = [entry["tokens_per_second"] for entry in history if "tokens_per_second" in entry][1:]
-        rates[name] = round(sum(logged) / len(logged), 1)
+def two_against_one(data: Path, folder: Path, count: int) -> dict[str, float]:
+    """Tokens a second of one process on one thread, of one on two threads, and of two processes on one thread each.
+
+    Beside them two trainings that know nothing of each other, at the same time: what the machine has for two. Medians
+    of `count` rounds, in each of which all are measured.
+    """
+    rounds: dict[str, list[float]] = {name: [] for name in ("one", "one_on_two_threads", "two", "two_strangers")}
+    for number in range(count):
+        place = folder / f"round{number}"
+        rounds["one"].append(_speed(_started(data, place / "one")))
+        rounds["one_on_two_threads"].append(_speed(_started(data, place / "threads", threads=2)))
+        rounds["two"].append(_speed(_started(data, place / "two", processes=2)))
+        strangers = [_started(data, place / f"stranger{which}") for which in range(2)]
+        rounds["two_strangers"].append(sum(_speed(one) for one in strangers))
+    rates = {name: statistics.median(found) for name, found in rounds.items()}
     return {
-        **{f"{name}_tokens_per_second": rate for name, rate in rates.items()},
+        **{f"{name}_tokens_per_second": round(rate, 1) for name, rate in rates.items()},
         "two_over_one": round(rates["two"] / rates["one"], 2),
         "two_over_one_on_two_threads": round(rates["two"] / rates["one_on_two_threads"], 2),
+        "two_strangers_over_one": round(rates["two_strangers"] / rates["one"], 2),
     }
+
+
+def _started(data: Path, out: Path, *, processes: int = 1, threads: int = 1) -> tuple[Path, subprocess.Popen[bytes]]:
+    """A training that is running, and where it is going to be."""
+    words = [f"data.train={data}", f"out={out}", f"data.store={data.parent / 'store'}", "data.validation_share=0"]
+    words += ["data.max_tokens=1024", "train.rows_per_step=8", f"train.steps={PROCESS_STEPS}", "train.log_every=2"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"] if processes == 2 else []
+    command = [sys.executable, *launcher, "-m", "mllm", "train", *words, f"train.save_every={PROCESS_STEPS}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    out.parent.mkdir(exist_ok=True)
+    with (out.parent / f"{out.name}.log").open("wb") as log:
+        return out, subprocess.Popen(command, stdout=log, stderr=log, env=environment)  # noqa: S603 (our own)
+
+
+def _speed(training: tuple[Path, subprocess.Popen[bytes]]) -> float:
+    """Tokens a second of a training, without its first steps."""
+    out, process = training
+    if process.wait():
+        raise RuntimeError((out.parent / f"{out.name}.log").read_text(encoding="utf-8", errors="replace"))
+    place = Path(f"{out}.training") / f"checkpoint-{PROCESS_STEPS}" / "trainer_state.json"
+    history = json.loads(place.read_text(encoding="utf-8"))["log_history"]
+    logged = [entry["tokens_per_second"] for entry in history if "tokens_per_second" in entry][1:]
+    return float(sum(logged) / len(logged))
 
 
 def _count(data: Path) -> int:
@@ -266,7 +290,8 @@ def run(
     side: Side | None = None,
     data: Path | None = None,
     work: Path | None = None,
-    processes: bool = True,
+    recipes: bool = True,
+    rounds: int = 3,
 ) -> int:
     """Measures and prints.
 
@@ -276,7 +301,8 @@ def run(
         side: train this side alone, on `data` in `work`.
         data: JSONL file of conversations; made where it is not given.
         work: directory for a side.
-        processes: whether two processes are measured against one.
+        recipes: whether ours is measured against the usual one.
+        rounds: how often two processes are measured against one; 0: not at all.
     """
     if side is not None:
         assert data is not None
@@ -288,9 +314,9 @@ def run(
         folder = Path(place)
         data = write_data(folder, conversations) if data is None else data
         figures: dict[str, Any] = {"cores": os.cpu_count(), "conversations": _count(data), "epochs": epochs}
-        figures |= compare(data, folder, epochs)
-        if processes:
-            figures["processes"] = two_against_one(data, folder)
+        figures |= compare(data, folder, epochs) if recipes else {}
+        if rounds:
+            figures["processes"] = two_against_one(data, folder, rounds)
     print(json.dumps(figures, indent=1))
     return 0
 
