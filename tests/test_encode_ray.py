@@ -21,12 +21,14 @@ from mllm.train.recordings import Mention
 from tests.tiny_checkpoint import write_checkpoint, write_music
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
-# Ray leaves sockets and the pipes of its processes to the garbage collector, and announces changes of its defaults.
+# Ray leaves sockets and the pipes of its processes to the garbage collector, and announces changes of its defaults and
+# of the option that keeps a dead worker from being started again (pyproject.toml).
 rays_own_warnings = pytest.mark.filterwarnings(
     "ignore::ResourceWarning",
     "ignore::pytest.PytestUnraisableExceptionWarning",
     "ignore::FutureWarning:ray",
     "ignore::DeprecationWarning:ray",
+    "ignore:`ray_remote_args` is deprecated",
 )
 
 
