@@ -1,103 +1,111 @@
-"""Yes/no questions about instruments, in wordings kept from training, and the true facts told in English.
+"""What an evaluation asks and what it is told: questions with their truth, and answers.
 
-In: labelled clips and a seed. Out: for each clip one plain and one negated question, over the set as often rightly
-answered with yes as with no in each polarity, and sentences that state the truth. Knows nothing of models.
+In: nothing. Out: the immutable types that tasks, models, conditions and reports share. Knows no task, no model, no
+file.
 """
 
 from __future__ import annotations
 
-import collections
-import random
-from collections.abc import Sequence
-from typing import Literal, TypeAlias
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
-from mllm import facts
-from mllm.eval.clips import Clip, ClipSet
-from mllm.eval.metrics import Question, Truth
-from mllm.facts import Facts
-from mllm.instruct_data import dialogue, statements
-from mllm.instruct_data.phrases import with_article
-from mllm.instruct_data.wordings import QUESTIONS, STATEMENTS
+from mllm import messages
+from mllm.messages import Audio, Message, Text
 
-Absent: TypeAlias = Literal["matched", "uniform"]
-"""How the instruments that do not play are chosen: "matched" asks about each instrument (nearly) as often where it does
-not play as where it plays, so that knowing which instruments are common does not help; "uniform" draws any of them."""
+Kind: TypeAlias = Literal["text", "choice", "rank", "plain"]
+"""What is wanted of a model.
 
-
-def ask(clip_set: ClipSet, *, seed: int, absent: Absent = "matched") -> list[tuple[Question, ...]]:
-    """The questions of each clip: one plain and one negated, or none where its instruments do not admit both.
-
-    An instrument whose label leaves a choice, or that may or may not play, is not asked about.
-    """
-    rng = random.Random(seed)
-    can_ask = [i for i, clip in enumerate(clip_set.clips) if present_names(clip.truth) and absent_names(clip.truth)]
-    rng.shuffle(can_ask)
-    asked: list[list[Question]] = [[] for _ in clip_set.clips]
-    for negated in (False, True):
-        plays = {index: (place // 2 if negated else place) % 2 == 0 for place, index in enumerate(can_ask)}
-        names = _choose(clip_set.clips, plays, rng, absent)
-        for index in can_ask:
-            text = _word(names[index], clip_set, clip_set.clips[index].truth, negated=negated, rng=rng)
-            question = Question(text=text, instrument=names[index], negated=negated, yes=plays[index] != negated)
-            asked[index].append(question)
-    return [tuple(questions) for questions in asked]
+- text: an answer in words;
+- choice: one of several options, said in words, and where a model can, the likelihood of each;
+- rank: candidates in order, the best first (recommendation, retrieval);
+- plain: what the adapters change of what the backbone says to text without sound.
+"""
 
 
-def present_names(truth: Truth) -> list[str]:
-    """Instruments that certainly play, in the order of the vocabulary."""
-    return [name for name in facts.INSTRUMENTS if frozenset({name}) in (truth.instruments or ())]
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Question:
+    """One question that is scored."""
+
+    id: str
+    """Unique within a task, and the same each time."""
+    messages: tuple[Message, ...]
+    """The conversation, the user speaks last; paths of recordings are absolute."""
+    kind: Kind = "text"
+    truth: Any = None
+    """What is true, as JSON, in the form that the task scores."""
+    references: tuple[str, ...] = ()
+    """Right answers in words; the first is what an answerer says who gives the answer of another recording."""
+    unit: str
+    """Name of what it is about, a recording or a pair of them: what is drawn as a whole for intervals."""
+    template: str
+    """Equal for questions that differ in their wording or in what they ask about only; a blind answerer gives one
+    answer to all of a template."""
+    label: str | None = None
+    """The right answer, where few answers are possible, such as "yes" and "no": what the majority answerer counts."""
+    choices: tuple[str, ...] = ()
+    """Of a multiple choice: the options without letters, in the order in which they are offered."""
+    correct: int | None = None
+    """Which of `choices` is right."""
+    field: str | None = None
+    """The one fact that it asks for, by its name in `tracks.Track` (tempo_bpm, key, meter, chords, beats, instruments,
+    style, moods ...), where it asks for one: what a tool that hears no words answers by."""
+    given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What else a model is told, as JSON: of a ranking, `candidates` (ids) and `history`, `liked`, `disliked` (ids),
+    and `text`."""
+    groups: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Kinds by which figures are shown apart, such as {"polarity": "negated"} or {"noise": "10 dB"}."""
+    max_new_tokens: int = 64
+    """Longest answer."""
+
+    @property
+    def recordings(self) -> tuple[Audio, ...]:
+        """What is heard, in order."""
+        return tuple(part for message in self.messages for part in message.parts if isinstance(part, Audio))
+
+    @property
+    def asked(self) -> str:
+        """The last thing that the user says."""
+        return " ".join(part.text for part in self.messages[-1].parts if isinstance(part, Text)).strip()
+
+    def digest(self) -> str:
+        """A hash of all that a model is told, recordings by their names: changes where the question does."""
+        spoken = [
+            {"role": message.role, "parts": [_plain(part) for part in message.parts]} for message in self.messages
+        ]
+        told = [self.kind, spoken, list(self.choices), dict(self.given), self.max_new_tokens]
+        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def absent_names(truth: Truth) -> list[str]:
-    """Instruments that do not play, in the order of the vocabulary; none where the instruments are not known."""
-    if truth.instruments is None:
-        return []
-    return [name for name in facts.INSTRUMENTS if name not in truth.named | truth.unscored]
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a model answered to one question. Nothing said counts as wrong and stays in the denominator."""
+
+    text: str = ""
+    confidence: float | None = None
+    """In [0, 1]; None: it says none."""
+    likelihoods: tuple[float, ...] | None = None
+    """Of a choice: log-probability of each option as the answer, in the order of `choices`."""
+    ranking: tuple[str, ...] | None = None
+    """Of a ranking: ids of candidates, the best first."""
+    value: float | None = None
+    """Of "plain": the greatest difference of a logit that the adapters make."""
+    seconds_heard: float | None = None
+    error: str | None = None
+    """Why there is no answer."""
 
 
-def stated(truth: Truth, *, seed: int) -> str:
-    """English sentences that state everything known of a clip, in wordings kept from training."""
-    rng = random.Random(seed)
-    values = {
-        "tempo": None if truth.tempo_bpm is None else str(round(truth.tempo_bpm)),
-        "key": truth.key,
-        "meter": truth.meter,
-        "instruments": statements.join(_told(truth)) if truth.instruments else None,
-    }
-    sentences = [
-        STATEMENTS[field].choose(rng, held_out=True).format(x=value)
-        for field, value in values.items()
-        if value is not None
-    ]
-    return " ".join(sentences)
+def asked(question: str, recordings: Sequence[Audio] = ()) -> tuple[Message, ...]:
+    """A conversation of one turn: the recordings, then the question."""
+    return (Message(role="user", parts=(*recordings, Text(text=question))),)
 
 
-def _told(truth: Truth) -> list[str]:
-    """One name an instrument: the first of the vocabulary where several are right."""
-    names = {min(choices, key=facts.INSTRUMENTS.index) for choices in truth.instruments or ()}
-    return [with_article(name) for name in facts.INSTRUMENTS if name in names]
-
-
-def _choose(clips: Sequence[Clip], plays: dict[int, bool], rng: random.Random, absent: Absent) -> dict[int, str]:
-    """The instrument to ask about, for each clip in `plays` (whether it shall be one that plays)."""
-    chosen = {index: rng.choice(present_names(clips[index].truth)) for index, present in plays.items() if present}
-    wanted = collections.Counter(chosen.values())
-    for index, present in plays.items():
-        if present:
-            continue
-        names = absent_names(clips[index].truth)
-        rng.shuffle(names)
-        name = max(names, key=wanted.__getitem__) if absent == "matched" else names[0]
-        wanted[name] -= 1
-        chosen[index] = name
-    return chosen
-
-
-def _word(name: str, clip_set: ClipSet, truth: Truth, *, negated: bool, rng: random.Random) -> str:
-    """The question in a wording kept from training; with other names of the instrument only where labels admit them."""
-    if clip_set.synonyms_hold:
-        known = statements.known_from_facts(Facts(instruments=tuple(present_names(truth))))
-        return dialogue.instrument_turn(rng, known, negated=negated, held_out=True, name=name).question
-    pattern = rng.choice(QUESTIONS["lacks" if negated else "has"].held_out)
-    text = pattern.format(name=name, a_name=with_article(name))
-    return text[0].upper() + text[1:]
+def _plain(part: Any) -> Any:
+    (spoken,) = messages.to_json([Message(role="user", parts=(part,))])
+    content = spoken["content"]
+    if isinstance(part, Audio):
+        name = part.source.name if not isinstance(part.source, bytes) else hashlib.sha256(part.source).hexdigest()
+        return ["audio", name, part.start, part.end]
+    return content

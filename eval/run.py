@@ -1,239 +1,236 @@
-"""Evaluates a model on a task: every figure from text answers, beside it blind, probe, told and commonest answers.
+"""Runs tasks on models: every question under every condition, answers kept, figures with intervals and blind lines.
 
-In: `Settings`, the clips and the model of it. Out: `Results` for `report`. Does not know how figures are computed, nor
-how a model answers.
+In: names of tasks, open models, music. Out: `Results`, and in the folder of the run `answers.jsonl` and `results.json`.
+A run that was ended goes on when it is called again with the same settings. Knows neither how models answer nor how
+tasks score.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
+import datetime
+import json
+import platform
+import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from mllm import contract, registry
-from mllm.answer import Answer
+from mllm import __version__, registry
 from mllm.errors import ConfigError
-from mllm.eval import baselines, conditions, intervals, metrics, questions
-from mllm.eval.clips import Clip, ClipSet
-from mllm.eval.metrics import Question, Said
-from mllm.eval.report import Results
-from mllm.listener import Listener, find_model
-from mllm.strict_io import content_hash
+from mllm.eval import answers, blind, conditions, results, scoring, statistic
+from mllm.eval.answers import Answers
+from mllm.eval.model import Model
+from mllm.eval.music import AbsentError, Music
+from mllm.eval.questions import Question, Said
+from mllm.eval.results import Results, TaskResult
 
-PROBE = "encoder"
-COMMONEST = "commonest answer"
-BATCH_SIZE = 32
-"""Conversations answered at once."""
-FIRST_COLUMNS = (conditions.HEARD, *conditions.BLIND)
+SETTINGS = "settings.json"
+PARTS = "answers.part.jsonl"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is evaluated, and how."""
+    """How a run is made."""
 
-    labels: Path
-    """The labels.jsonl of the task."""
     out: Path
-    """Folder of the report; made if absent, files in it are replaced."""
-    task: str = "rendered"
-    """File name in eval/tasks: "rendered" or "catalogue"."""
-    model: str | None = None
-    """Directory of a checkpoint; by default the one that is shipped."""
-    limit: int | None = None
-    """Take that many clips from the beginning, at least 2; by default all."""
+    """Its folder."""
+    tasks: tuple[str, ...]
+    """Files of eval/tasks."""
+    command: str
+    """What a reader types to measure the same."""
     seed: int = 0
-    """Of the questions, the wordings, which clip replaces which, and the resamples."""
-    absent: questions.Absent = "matched"
-    """How yes/no questions choose an instrument that does not play: "matched" asks about each instrument as often where
-    it does not play as where it plays, "uniform" draws any."""
-    resamples: int = intervals.RESAMPLES
-    """Bootstrap resamples of the clips."""
-    examples: int = 0
-    """Print that many questions with their answers, for reading aloud."""
+    """Of everything that is drawn."""
+    limit: int | None = None
+    """At most about so many questions of each task: whole units from the beginning; None: all."""
+    resamples: int = statistic.RESAMPLES
 
 
-Probe: TypeAlias = Callable[[Sequence[Clip], Sequence[Sequence[Question]]], list[Said]]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Subject:
-    """The model under evaluation."""
-
-    answer: conditions.Answering
-    probe: Probe | None
-    """What its encoder names in clips; None where the encoder names nothing itself."""
-    description: Mapping[str, Any]
-    """For the report: model, model_sha256 and what else identifies it."""
-
-
-def load_clips(settings: Settings) -> ClipSet:
-    """The clips of the task, all of whose files are there.
-
-    Raises:
-        ConfigError: if the task is unknown, the labels cannot be read, or a recording is missing.
-    """
-    clip_set: ClipSet = registry.find("task", settings.task).load(settings.labels, settings.limit)
-    missing = [clip.audio for clip in clip_set.clips if not clip.audio.is_file()]
-    if missing:
-        raise ConfigError(
-            f"{len(missing)} of {len(clip_set.clips)} recordings named by {settings.labels} are not there, the first "
-            f"is {missing[0]}; leave the labels file beside its audio"
-        )
-    return clip_set
-
-
-def open_subject(model: str | None) -> Subject:
-    """Open a checkpoint, by default the one that is shipped.
-
-    Raises:
-        CheckpointError: if it is absent, incomplete or altered.
-    """
-    directory = contract.find_checkpoint(find_model(model))
-    listener = Listener.load(directory)
-
-    def answer(conversations: Sequence[conditions.Conversation], max_new_tokens: int) -> list[Answer]:
-        return listener.respond_many(
-            conversations, max_new_tokens=max_new_tokens, require_sound=False, batch_size=BATCH_SIZE
-        )
-
-    probe = functools.partial(baselines.probe, listener.model, listener.processor)
-    return Subject(
-        answer=answer,
-        probe=probe if baselines.has_readout(listener.model) else None,
-        description={"model": str(model or "the reference checkpoint"), "model_sha256": content_hash(directory)},
-    )
-
-
-def evaluate(
-    settings: Settings,
-    clip_set: ClipSet,
-    subject: Subject,
-    *,
-    command: str,
-    progress: Callable[[str], None] = lambda _: None,
-) -> Results:
+def run(settings: Settings, models: Sequence[Model], music: Music, tell: Callable[[str], object]) -> Results:
     """Ask everything and score it.
 
-    Args:
-        settings: seeds, resamples and how questions are chosen.
-        clip_set: from `load_clips`.
-        subject: the model.
-        command: what the reader types to measure the same.
-        progress: told what has been done, a sentence at a time.
+    Raises:
+        ConfigError: the folder holds a run of other settings, or two models have one name.
     """
-    clips = clip_set.clips
-    asked = questions.ask(clip_set, seed=settings.seed, absent=settings.absent)
-    remembering = conditions.Remembering(subject.answer)
-    said: dict[str, list[Said]] = {}
-    answers: list[dict[str, Any]] = []
-    seconds: dict[str, float] = {}
-    for condition in conditions.ASKED:
-        began = time.perf_counter()
-        put = conditions.put(condition, clips, asked, remembering, seed=settings.seed)
-        said[condition] = put.said
-        answers += put.answers
-        seconds[condition] = round(time.perf_counter() - began, 1)
-        progress(f"{condition}: {len(put.answers)} answers in {seconds[condition]} s")
-    if subject.probe is not None:
-        began = time.perf_counter()
-        said[PROBE] = subject.probe(clips, asked)
-        seconds[PROBE] = round(time.perf_counter() - began, 1)
-    said[COMMONEST] = baselines.commonest([clip.truth for clip in clips], asked)
-    order = [*FIRST_COLUMNS, *(name for name in (PROBE, conditions.TOLD, COMMONEST) if name in said)]
-    return _score(
-        settings,
-        clip_set,
-        asked,
-        {name: said[name] for name in order},
-        run={
-            "task": settings.task,
-            "command": command,
-            **subject.description,
-            "labels": str(settings.labels),
-            "labels_sha256": hashlib.sha256(settings.labels.read_bytes()).hexdigest(),
-            "limit": settings.limit,
-            "seed": settings.seed,
-            "absent": settings.absent,
-            "resamples": settings.resamples,
-            "seconds": seconds,
-            "versions": {name: version(name) for name in ("torch", "transformers", "mir_eval", "numpy")},
-        },
-        answers=answers,
+    names = [model.name for model in models]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"two models are called {', '.join(twice)}; give them different names")
+    began = time.perf_counter()
+    settings.out.mkdir(parents=True, exist_ok=True)
+    _claim(settings, models, music)
+    kept = Answers(settings.out / PARTS)
+    skipped: dict[str, str] = {}
+    found: dict[str, TaskResult] = {}
+    lines: list[dict[str, Any]] = []
+    for name in settings.tasks:
+        task = registry.find("task", name)
+        tell(f"{name}: gathering questions")
+        try:
+            questions = _limited(task.load(music), settings.limit)
+        except AbsentError as error:
+            skipped[name] = str(error)
+            tell(f"{name} is skipped: {error}")
+            continue
+        if not questions:
+            skipped[name] = "there is nothing to ask"
+            continue
+        _check(name, questions)
+        asking = _Asking(name, task, questions, settings, kept, tell)
+        material = task.material(music) if hasattr(task, "material") else None
+        found[name] = asking.result(models, material)
+        lines += asking.lines()
+    final = Results(
+        run=_record(settings, music, began),
+        models={model.name: dict(model.description) for model in models},
+        tasks=found,
+        skipped=skipped,
     )
+    Answers(settings.out / results.ANSWERS).finish(lines)
+    results.write(final, settings.out / results.NAME)
+    return final
 
 
-def _score(
-    settings: Settings,
-    clip_set: ClipSet,
-    asked: Sequence[Sequence[Question]],
-    said: Mapping[str, Sequence[Said]],
-    *,
-    run: Mapping[str, Any],
-    answers: Sequence[Mapping[str, Any]],
-) -> Results:
-    truths = [clip.truth for clip in clip_set.clips]
-    ratios = {name: metrics.figures(truths, asked, of_condition) for name, of_condition in said.items()}
-    resamples = intervals.draw(len(truths), resamples=settings.resamples, seed=settings.seed)
-    return Results(
-        run=run,
-        counts=_counts(clip_set, asked),
-        figures={
-            name: {figure: intervals.estimate(ratio, resamples) for figure, ratio in of_condition.items()}
-            for name, of_condition in ratios.items()
-        },
-        differences={
-            blind: {
-                figure: intervals.difference(ratio, ratios[blind][figure], resamples)
-                for figure, ratio in ratios[conditions.HEARD].items()
-            }
-            for blind in conditions.BLIND
-        },
-        conditions={name: _explained(name) for name in said},
-        notes=(*clip_set.notes, *_notes(asked, settings)),
-        answers=answers,
-    )
+class _Asking:
+    """One task, asked of all models."""
 
+    def __init__(
+        self,
+        name: str,
+        task: types.ModuleType,
+        questions: Sequence[Question],
+        settings: Settings,
+        kept: Answers,
+        tell: Callable[[str], object],
+    ) -> None:
+        self._task, self._questions, self._settings, self._kept, self._tell = task, questions, settings, kept, tell
+        self._name = name
+        self._versioned = f"{name} {task.ABOUT.version}"
+        self._said: dict[str, tuple[Sequence[Question], dict[str, list[Said]]]] = {}
+        self._blind = blind.answers(questions)
 
-def _counts(clip_set: ClipSet, asked: Sequence[Sequence[Question]]) -> dict[str, int]:
-    flat = [question for of_clip in asked for question in of_clip]
-    return {
-        "clips": len(clip_set.clips),
-        **{
-            f"{field}_known": sum(getattr(clip.truth, field) is not None for clip in clip_set.clips)
-            for field in metrics.FIELDS
-        },
-        "questions": len(flat),
-        **{
-            f"questions_{'negated' if negated else 'plain'}_{'yes' if yes else 'no'}": sum(
-                question.negated == negated and question.yes == yes for question in flat
+    def result(self, models: Sequence[Model], material: Any) -> TaskResult:
+        """What all models say, scored."""
+        not_asked, seconds = {}, {}
+        for model in models:
+            asked = [question for question in self._questions if model.answers(question)]
+            if not asked:
+                not_asked[model.name] = "it answers no such questions"
+                continue
+            began = time.perf_counter()
+            model.prepare(self._name, asked, material)
+            self._said[model.name] = (
+                asked,
+                {condition: self._answers(model, asked, condition) for condition in _conditions(model, asked)},
             )
-            for negated in (False, True)
-            for yes in (True, False)
+            seconds[model.name] = time.perf_counter() - began
+        return scoring.score(
+            self._task,
+            self._questions,
+            self._said,
+            self._blind,
+            not_asked=not_asked,
+            seconds=seconds,
+            resamples=self._settings.resamples,
+            seed=self._settings.seed,
+        )
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Every answer with its credit."""
+        everyone = [
+            (model, condition, asked, said)
+            for model, (asked, by_condition) in self._said.items()
+            for condition, said in by_condition.items()
+        ]
+        everyone += [
+            (results.BLIND_ANSWERER, answerer, self._questions, said) for answerer, said in self._blind.items()
+        ]
+        for model, condition, asked, said in everyone:
+            for question, one in zip(asked, said, strict=True):
+                key = answers.key(self._versioned, model, condition, question)
+                yield answers.line(key, question, one, self._task.credit(question, one))
+
+    def _answers(self, model: Model, asked: Sequence[Question], condition: str) -> list[Said]:
+        """What is kept, and what is asked now."""
+        put = conditions.put(condition, asked, seed=self._settings.seed)
+        keys = [answers.key(self._versioned, model.name, condition, question) for question in put]
+        missing = [place for place, key in enumerate(keys) if self._kept.known(key) is None]
+        said: dict[int, Said] = {}
+        came = model.respond([put[place] for place in missing])
+        for number, (place, one) in enumerate(zip(missing, came, strict=True), start=1):
+            self._kept.add(keys[place], one)
+            said[place] = one
+            self._tell(f"{self._name}, {model.name}, {condition}: {number} of {len(missing)}")
+        return [said.get(place) or self._kept.known(key) or Said(error="unanswered") for place, key in enumerate(keys)]
+
+
+def _conditions(model: Model, asked: Sequence[Question]) -> tuple[str, ...]:
+    """Blind controls are for whoever listens, where there is anything to hear; nothing turns them off."""
+    hears = model.listens and any(question.recordings for question in asked)
+    return tuple(conditions.CONDITIONS) if hears else (conditions.HEARD,)
+
+
+def _limited(questions: Sequence[Question], limit: int | None) -> list[Question]:
+    """Questions of whole units until there are enough."""
+    if limit is None:
+        return list(questions)
+    units: set[str] = set()
+    for number, question in enumerate(questions):
+        if number >= limit and question.unit not in units:
+            break
+        units.add(question.unit)
+    return [question for question in questions if question.unit in units]
+
+
+def _check(name: str, questions: Sequence[Question]) -> None:
+    identities = [question.id for question in questions]
+    if len(set(identities)) != len(identities):
+        raise ConfigError(f"task {name} has two questions of one id; every id stands once in a task")
+
+
+def _claim(settings: Settings, models: Sequence[Model], music: Music) -> None:
+    """Write down what the folder holds, or check that it is the same run that goes on."""
+    now = {
+        "seed": settings.seed,
+        "limit": settings.limit,
+        "size": music.size,
+        "models": {model.name: dict(model.description) for model in models},
+        "data": {key: str(place) for key, place in sorted(music.places.items())},
+        "version": __version__,
+    }
+    path = settings.out / SETTINGS
+    plain = json.loads(json.dumps(now, default=str))
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        changed = [name for name, value in plain.items() if before.get(name) != value]
+        if changed:
+            told = "; ".join(f"{name} is {plain[name]!r} and was {before.get(name)!r}" for name in changed)
+            raise ConfigError(f"{settings.out} holds a run of other settings: {told}; give another --out, or remove it")
+        return
+    if any(settings.out.iterdir()):
+        raise ConfigError(f"{settings.out} holds something that no evaluation has begun; give another --out")
+    beside = path.with_name(f"{path.name}.half")
+    beside.write_text(json.dumps(plain, indent=1), encoding="utf-8")
+    beside.replace(path)
+
+
+def _record(settings: Settings, music: Music, began: float) -> Mapping[str, Any]:
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return {
+        "command": settings.command,
+        "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "seed": settings.seed,
+        "limit": settings.limit,
+        "resamples": settings.resamples,
+        "size": music.size,
+        "data": {key: str(place) for key, place in sorted(music.places.items())},
+        "seconds": round(time.perf_counter() - began, 1),
+        "peak_memory_gib": round(memory, 2),
+        "machine": {"python": platform.python_version(), "system": platform.platform()},
+        "versions": {
+            "mllm": __version__,
+            **{name: version(name) for name in ("numpy", "mir_eval", "scikit-learn")},
         },
     }
-
-
-def _explained(condition: str) -> str:
-    others = {
-        PROBE: "what the frozen encoder itself names, read without the language model",
-        COMMONEST: "the same answer for every clip: the commonest tempo, key and meter of these labels, the "
-        "most frequent instruments (as many as score best), and always yes",
-    }
-    return {**conditions.ASKED, **others}[condition]
-
-
-def _notes(asked: Sequence[Sequence[Question]], settings: Settings) -> list[str]:
-    chosen = {
-        "matched": "as often about each instrument where it does not play as where it plays",
-        "uniform": "about any instrument that does not play, drawn uniformly",
-    }[settings.absent]
-    return [
-        f"Yes/no questions: {sum(map(len, asked))}, half of them negated, half of the right answers yes in each "
-        f"polarity, in wordings kept from training; asked {chosen}; scored by the first word.",
-        "An answer that is missing or cannot be read counts as wrong.",
-    ]

@@ -190,6 +190,37 @@ class Listener:
             answers.append(answer)
         return answers
 
+    @torch.no_grad()
+    def likelihoods(self, messages: object, answers: Sequence[str], *, require_sound: bool = True) -> list[float]:
+        """How likely each of several answers is: the natural logarithm of its probability, its end included.
+
+        Args:
+            messages: as for `respond`.
+            answers: what the assistant could say, each at least one token.
+            require_sound: as for `respond`.
+
+        Raises:
+            MessageError, AudioError, ItemError, PromptError: as for `respond`.
+        """
+        found = []
+        ready = self._prepare(messages, 1, require_sound, None)
+        begun = len(ready.prompt.input_ids)
+        device = self.model.language_model.device
+        for answer in answers:
+            said = Message(role="assistant", parts=(Text(text=answer),))
+            ids = self._prepare(
+                (*_parsed(messages, None), said), 1, require_sound, None, answered=True
+            ).prompt.input_ids
+            output = self.model(
+                torch.tensor([ids], device=device),
+                audio_embeds=[tokens for sound in ready.sounds for tokens in sound.soft_tokens] or None,
+                item_features=list(ready.items) or None,
+            )
+            chances = output.logits[0, begun - 1 : -1].float().log_softmax(-1)  # (S, V)
+            chosen = torch.tensor(ids[begun:], device=device)
+            found.append(float(chances.gather(1, chosen[:, None]).sum()))
+        return found
+
     def caption(self, recording: str | Path | Audio, **settings: Any) -> Answer:
         """Describe a recording in words; `settings` and errors as for `respond`."""
         return self.respond(about([recording], describe.CAPTION_QUESTION), **settings)
@@ -236,7 +267,13 @@ class Listener:
             )
 
     def _prepare(
-        self, messages: object, max_new_tokens: int, require_sound: bool, base_directory: Path | None
+        self,
+        messages: object,
+        max_new_tokens: int,
+        require_sound: bool,
+        base_directory: Path | None,
+        *,
+        answered: bool = False,
     ) -> _Ready:
         conversation = _parsed(messages, base_directory)
         parts = [part for message in conversation for part in message.parts]
@@ -249,7 +286,7 @@ class Listener:
             audio_tokens=[sound.num_tokens for sound in sounds],
             item_tokens=self.processor.item_places(conversation),
             markers=self.processor.markers,
-            add_generation_prompt=True,
+            add_generation_prompt=not answered,
             max_length=None if context is None else context - max_new_tokens,
         )
         return _Ready(prompt=prompt, sounds=sounds, items=tuple(items))

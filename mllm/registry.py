@@ -19,6 +19,8 @@ _PACKAGE_OF_KIND = {
     "check": "mllm.instruct_data.checks",
     "data action": "mllm.instruct_data.actions",
     "encoder": "mllm.encoders",
+    "eval action": "mllm.eval.actions",
+    "evaluated model": "mllm.eval.models",
     "reward": "mllm.train.rewards",
     "source": "mllm.instruct_data.sources",
     "style": "mllm.instruct_data.styles",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies
 
 from mllm.errors import ConfigError, PromptError
-from mllm.train.grouping import Grouping, GroupingConfig, Rule, even_rows, fill_row, like_lengths
+from mllm.train.grouping import Grouping, GroupingConfig, Rule, even_rows, fill_row, like_lengths, spread
 
 RULES = (fill_row, like_lengths)
 Numbered = tuple[int, int]
@@ -103,3 +103,28 @@ def test_sizes_are_checked(field: str) -> None:
     sizes: dict[str, Any] = {field: 0}
     with pytest.raises(ConfigError, match=f"{field} is 0; expected 1 or more"):
         GroupingConfig(**sizes)
+
+
+@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.given(
+    lengths=strategies.lists(strategies.integers(1, 60), min_size=1, max_size=60), multiple=strategies.integers(1, 12)
+)
+def test_groups_are_spread_over_the_number_that_is_wanted(lengths: list[int], multiple: int) -> None:
+    def grouped(limit: int) -> list[list[Numbered]]:
+        return groups(lengths, fill_row, limit, len(lengths))
+
+    fewest = grouped(60)
+    found = spread(grouped, max_tokens=60, longest=max(lengths), multiple=multiple)
+    assert sorted(one for group in found for one in group) == list(enumerate(lengths))
+    assert all(places(group, fill_row) <= 60 for group in found)
+    assert -(-len(found) // multiple) == -(-len(fewest) // multiple), "no further step is needed"
+
+
+def test_a_few_full_groups_become_many_even_ones() -> None:
+    lengths = [10] * 36
+
+    def grouped(limit: int) -> list[list[Numbered]]:
+        return groups(lengths, fill_row, limit, len(lengths))
+
+    assert [places(group, fill_row) for group in grouped(120)] == [120, 120, 120]
+    assert [places(group, fill_row) for group in spread(grouped, max_tokens=120, longest=10, multiple=4)] == [90] * 4

@@ -22,6 +22,7 @@ from mllm.train.prepared import Summary
 from mllm.train.rows import Rows
 from mllm.train.run_config import RunConfig, read
 from tests.tiny_checkpoint import RATE_HZ, item, tone, user, write_catalogue, write_checkpoint, write_music
+from tests.tiny_training import spoil_share
 
 
 @pytest.fixture(scope="module")
@@ -205,19 +206,33 @@ def test_bad_data_is_named_before_anything_begins(
     with data.open("a") as file:
         file.write("{\n")
     before = tree(tmp_path)
-    told = refused(capsys, *words(model, data, tmp_path / "out"))
+    options = (*words(model, data, tmp_path / "out"), "data.validation_share=0")
+    told = refused(capsys, *options)
     assert f"9 conversations cannot be used: {data} line 2: " in told
     for number in range(2, 11):
         assert f"{data} line {number}: " in told
     assert f"{data} line 1: " not in told
     assert "has 0.50 s of sound there" in told
     assert "data.catalog" in told
-    text = rehearsed(capsys, *words(model, data, tmp_path / "out", "data.leave_out_bad=true"))
+    text = rehearsed(capsys, *options, "data.leave_out_bad=true")
     assert "9 conversations cannot be used" in text
     assert "data: 1 conversations" in text
     assert tree(tmp_path) == before
     told = refused(capsys, *words(model, write(tmp_path / "empty.jsonl"), tmp_path / "out"))
     assert "no conversation can be used; the data is empty" in told
+
+
+def test_a_share_of_which_nothing_can_be_used_is_not_held_out(
+    model: Path, music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ("data.validation_share=0.3", "data.leave_out_bad=true")
+    data = spoil_share(music, tmp_path, share=0.3)
+    text = rehearsed(capsys, *words(model, data, tmp_path / "out", *settings))
+    assert "conversations cannot be used" in text
+    assert "kept for validation" not in text
+    given = write(tmp_path / "given.jsonl", [song(music / "absent.wav"), "What?"])
+    told = refused(capsys, *words(model, data, tmp_path / "out", f"data.validation={given}", *settings))
+    assert "no conversation can be used" in told
 
 
 def test_what_stands_in_the_way_is_told(

@@ -149,12 +149,21 @@ def test_every_conversation_is_in_one_row_and_the_seed_decides_which(tiny: Tiny)
 
 
 @pytest.mark.parametrize("multiple", [1, 2, 5, 7, 64])
-def test_empty_rows_fill_up_the_last_step(tiny: Tiny, multiple: int) -> None:
+def test_the_last_step_has_as_many_rows_as_every_other(tiny: Tiny, multiple: int) -> None:
     plain, rows = tiny.rows(), tiny.rows(multiple=multiple)
     assert len(rows) % multiple == 0
     assert len(rows) - len(plain) < multiple
-    assert rows.groups[: len(plain)] == plain.groups
-    assert all(not group for group in rows.groups[len(plain) :])
+    full = [group for group in rows.groups if group]
+    assert sorted(index for group in full for index in group) == list(range(len(tiny.prepared)))
+    assert len(full) >= len(plain)
+    assert rows.groups == [*full, *([[]] * (len(rows) - len(full)))]
+
+
+def test_conversations_are_spread_over_the_rows_of_the_last_step(tiny: Tiny) -> None:
+    multiple = len(tiny.rows()) + 1
+    rows = tiny.rows(multiple=multiple)
+    assert len(rows) == multiple
+    assert all(rows.groups), "an empty row has others wait for nothing"
 
 
 def test_a_row_gives_what_was_prepared(tiny: Tiny) -> None:

@@ -24,7 +24,7 @@ from mllm.strict_io import content_hash
 from mllm.train import stage
 from mllm.train.encoding_store import EncodingStore
 from tests.tiny_checkpoint import item, user, write_catalogue, write_checkpoint, write_music
-from tests.tiny_training import conversations, losses, settings, write_lines
+from tests.tiny_training import conversations, losses, settings, spoil_share, write_lines
 
 
 @pytest.fixture(scope="module")
@@ -307,6 +307,15 @@ def test_a_recording_that_cannot_be_heard_ends_the_run_before_it_begins_or_is_le
     record = yaml.safe_load((finished.out / "run.yaml").read_text())
     assert record["data"]["train"]["left_out"] == 1
     assert EncodingStore(tmp_path / "out.training" / "encodings").measure() > 0
+
+
+def test_a_share_of_which_nothing_can_be_used_is_not_held_out(model: Path, tmp_path: Path) -> None:
+    data = spoil_share(write_music(tmp_path / "music"), tmp_path, share=0.3)
+    words = ("data.validation_share=0.3", "data.leave_out_bad=true", "train.steps=1")
+    said: list[str] = []
+    stage.run(settings(model, data, tmp_path / "out", *words), said.append)
+    assert "validation: nothing is held out, as no conversation of the share for it can be used" in said
+    assert not (tmp_path / "out.training" / "validation").exists()
 
 
 def test_rows_of_a_step_must_be_shared_evenly(model: Path, data: Path, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mllm.train.run_config import RunConfig, read
+from mllm.train import held_out
+from mllm.train.conversations import Conversation
+from mllm.train.run_config import DataSection, RunConfig, read
 from tests.tiny_checkpoint import user
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +42,24 @@ def write_lines(path: Path, conversations: Sequence[object]) -> Path:
     """A JSONL file of conversations."""
     path.write_text("".join(json.dumps({"messages": messages}) + "\n" for messages in conversations), encoding="utf-8")
     return path
+
+
+def spoil_share(music: Path, folder: Path, *, share: float) -> Path:
+    """Conversations about forty recordings, of which those that are held out as a share cannot be heard."""
+    files = [music / f"copy {number}.wav" for number in range(40)]
+    for file in files:
+        file.hardlink_to(music / "one.wav")
+    answer = {"role": "assistant", "content": ANSWERS[0]}
+    data = write_lines(folder / "songs.jsonl", [[*user(audio(file), "What key?"), answer] for file in files])
+    _, kept = held_out.divide(DataSection(train=(str(data),), validation_share=share))
+    assert kept
+    for one in kept:
+        assert isinstance(one, Conversation)
+        for recording in one.recordings:
+            file = Path(str(recording.source))
+            file.unlink()
+            file.write_text("no sound")
+    return data
 
 
 def settings(model: Path, data: Path, out: Path, *words: str) -> RunConfig:

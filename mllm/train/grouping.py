@@ -22,6 +22,10 @@ The oldest, position 0, is always among them, so none waits for more than `look_
 """
 
 
+MOST_EMPTY = 0.02
+"""Share of empty groups with which conversations are not spread anew."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GroupingConfig:
     """How conversations are put together."""
@@ -84,6 +88,29 @@ def even_rows(
     shortest = max(*lengths, -(-sum(lengths) // fewest))
     limits = range(shortest, max_tokens)
     return rows(shortest + bisect.bisect_left(limits, True, key=lambda limit: len(rows(limit)) <= fewest))
+
+
+def spread(
+    grouped: Callable[[int], list[list[Conversation]]], *, max_tokens: int, longest: int, multiple: int
+) -> list[list[Conversation]]:
+    """Groups whose number is a multiple of something, or falls short of one by little, all about equally full.
+
+    Full groups and some empty ones to make up the number would have the processes of a step wait for each other.
+
+    Args:
+        grouped: gives the groups of at most so many tokens.
+        max_tokens: of a group.
+        longest: tokens of the longest conversation.
+        multiple: of which the number of groups shall be one.
+    """
+    fewest = grouped(max_tokens)
+    wanted = -(-len(fewest) // multiple) * multiple
+    if wanted - len(fewest) <= MOST_EMPTY * wanted:
+        return fewest
+    limits = range(longest, max_tokens)
+    limit = longest + bisect.bisect_left(limits, True, key=lambda limit: len(grouped(limit)) <= wanted)
+    groups = grouped(limit)
+    return groups if len(fewest) <= len(groups) <= wanted else fewest
 
 
 class Grouping(Generic[Conversation]):

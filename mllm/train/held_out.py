@@ -31,11 +31,8 @@ def divide(
     Raises:
         ConfigError: a path is not there, or a folder says nothing of its recordings.
     """
-    train = [Path(path) for path in data.train]
-    validation = [Path(path) for path in data.validation] or [
-        file for path in train for file in conversations.validation_of(path)
-    ]
-    found: list[Conversation | MllmError] = list(conversations.read(train))
+    found: list[Conversation | MllmError] = list(conversations.read([Path(path) for path in data.train]))
+    validation = given(data)
     if validation:
         return found, list(conversations.read(validation))
     usable = [one for one in found if isinstance(one, Conversation)]
@@ -47,6 +44,13 @@ def divide(
         return found, None
     chosen = {id(one) for one in kept}
     return [one for one in found if id(one) not in chosen], kept
+
+
+def given(data: DataSection) -> list[Path]:
+    """The files that were named for validation, or stand in the folders for it; none where a share is held out."""
+    return [Path(path) for path in data.validation] or [
+        file for path in data.train for file in conversations.validation_of(Path(path))
+    ]
 
 
 def _numbers(conversations: Sequence[Conversation]) -> list[float]:

@@ -92,6 +92,7 @@ def prepare(config: RunConfig, work: Path, say: Callable[[str], object]) -> Prep
     encodings = Encodings(store, settings, processor)
     limits = limits_of(config, settings.space_of_items)
     places = {"train": train, "validation": validation}
+    longest: list[int] = []
     had_checkpoint = whole_checkpoints.last_whole(work) is not None
     for name, found in places.items():
         if found is None:
@@ -99,9 +100,16 @@ def prepare(config: RunConfig, work: Path, say: Callable[[str], object]) -> Prep
         say(f"preparing the data: {name}")
         place = work / name
         before = prepared.read_summary(place).sha256 if (place / prepared.SUMMARY).is_file() else None
-        summary = prepared.prepare(
-            found, encodings, processor, limits, place, expected_sha256=before if had_checkpoint else None
-        )
+        try:
+            summary = prepared.prepare(
+                found, encodings, processor, limits, place, expected_sha256=before if had_checkpoint else None
+            )
+        except prepared.NothingToLearnError:
+            if name == "train" or held_out.given(config.data):
+                raise
+            say("validation: nothing is held out, as no conversation of the share for it can be used")
+            continue
+        longest.append(summary.longest)
         say(
             f"{name}: {summary.conversations} conversations, {summary.tokens} tokens ({summary.learnt_tokens} learnt), "
             f"{summary.seconds:.0f} s of audio in {summary.recordings} recordings"
@@ -111,12 +119,12 @@ def prepare(config: RunConfig, work: Path, say: Callable[[str], object]) -> Prep
         start=start,
         store=store,
         train=work / "train",
-        validation=None if validation is None else work / "validation",
+        validation=work / "validation" if len(longest) == len(places) else None,
         max_tokens=row_tokens(
             config,
             processor,
             tokens=prepared.read_summary(work / "train").tokens,
-            longest=max(prepared.read_summary(work / name).longest for name in places if places[name] is not None),
+            longest=max(longest),
         ),
     )
 

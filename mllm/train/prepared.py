@@ -75,6 +75,10 @@ class Limits:
 MOST_TOLD = 20
 
 
+class NothingToLearnError(ConfigError):
+    """No conversation can be used."""
+
+
 def prepare(
     conversations: Iterable[Conversation | MllmError],
     encodings: Encodings,
@@ -95,8 +99,8 @@ def prepare(
         expected_sha256: of everything, for a run that goes on; None: anything.
 
     Raises:
-        ConfigError: conversations cannot be used, or none is left, and up to `MOST_TOLD` of them are named; or it is
-            not what was expected.
+        NothingToLearnError: none is left; up to `MOST_TOLD` that cannot be used are named.
+        ConfigError: conversations cannot be used, of which as many are named; or it is not what was expected.
     """
     bad: list[str] = []
     counted = {"conversations": 0, "tokens": 0, "learnt_tokens": 0, "longest": 0}
@@ -116,7 +120,7 @@ def prepare(
         if bad and not limits.leave_out_bad:
             raise ConfigError(f"{told(bad)}; mend or remove them, or set data.leave_out_bad=true")
         if not counted["conversations"]:
-            raise ConfigError(f"no conversation can be used; {told(bad) if bad else 'the data is empty'}")
+            raise NothingToLearnError(f"no conversation can be used; {told(bad) if bad else 'the data is empty'}")
         writer.finalize()
         summary = Summary(
             **counted, seconds=seconds, recordings=len(shards), left_out=len(bad), sha256=content.hexdigest()

@@ -128,7 +128,7 @@ def _look_at_all(
     bad += bad_of_kept
     if bad and not limits.leave_out_bad:
         raise ConfigError(f"{prepared.told(bad)}; mend or remove them, or set data.leave_out_bad=true")
-    if not seen or (validation is not None and not kept):
+    if not seen or (not kept and held_out.given(config.data)):
         raise ConfigError(f"no conversation can be used; {prepared.told(bad) if bad else 'the data is empty'}")
     return seen, kept, bad
 

@@ -21,7 +21,7 @@ from mllm.processing import MusicLLMProcessor
 from mllm.prompt import IGNORE_INDEX, Prompt
 from mllm.train import packing
 from mllm.train.encodings import Encodings
-from mllm.train.grouping import Grouping, GroupingConfig, fill_row, like_lengths
+from mllm.train.grouping import Grouping, GroupingConfig, fill_row, like_lengths, spread
 
 ABOUT = "about"
 """Key of a batch under which stands what the model does not take: see `About`."""
@@ -64,9 +64,9 @@ class Rows(torch.utils.data.Dataset[list[Ready]]):
         max_tokens: of a group; with `packed` of its sum, otherwise with the padding.
         packed: whether groups become packed rows.
         seed: of the order from which groups are put together.
-        multiple: empty groups, from which nothing is learnt, are added until the number of groups is a multiple of it.
-            With the groups of a step, every step learns the same from however many processes, at the end of the data
-            too.
+        multiple: of which the number of groups shall be one: those of a step, so that every step learns the same from
+            however many processes, at the end of the data too. Conversations are spread over as many groups (`spread`);
+            what is still missing are empty groups, from which nothing is learnt.
     """
 
     def __init__(
@@ -87,8 +87,11 @@ class Rows(torch.utils.data.Dataset[list[Ready]]):
         order = list(range(len(lengths)))
         random.Random(seed).shuffle(order)
         rule = fill_row if packed else like_lengths
-        grouping = Grouping[int](GroupingConfig(max_tokens=max_tokens), rule, lengths.__getitem__)
-        self.groups = list(grouping.groups(order))
+
+        def grouped(limit: int) -> list[list[int]]:
+            return list(Grouping[int](GroupingConfig(max_tokens=limit), rule, lengths.__getitem__).groups(order))
+
+        self.groups = spread(grouped, max_tokens=max_tokens, longest=max(lengths, default=1), multiple=multiple)
         self.groups += [[] for _ in range(-len(self.groups) % multiple)]
 
     def __len__(self) -> int:
