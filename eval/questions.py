@@ -55,6 +55,9 @@ class Question:
     given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """What else a model is told, as JSON: of a ranking, `candidates` (ids) and `history`, `liked`, `disliked` (ids),
     and `text`."""
+    told: str | None = None
+    """True facts in English, which stand in the place of the recordings under the condition "told as text"; None: the
+    task does not tell."""
     groups: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Kinds by which figures are shown apart, such as {"polarity": "negated"} or {"noise": "10 dB"}."""
     max_new_tokens: int = 64

@@ -168,8 +168,10 @@ class _Asking:
 
 def _conditions(model: Model, asked: Sequence[Question]) -> tuple[str, ...]:
     """Blind controls are for whoever listens, where there is anything to hear; nothing turns them off."""
-    hears = model.listens and any(question.recordings for question in asked)
-    return tuple(conditions.CONDITIONS) if hears else (conditions.HEARD,)
+    if not model.listens or not any(question.recordings for question in asked):
+        return (conditions.HEARD,)
+    told = all(question.told is not None for question in asked)
+    return (conditions.HEARD, *conditions.BLIND, *((conditions.TOLD,) if told else ()))
 
 
 def _limited(questions: Sequence[Question], limit: int | None) -> list[Question]:

@@ -125,7 +125,7 @@ class _Scored:
 
     def gain(self, name: str, figure: Figure) -> Gain | None:
         """Over the best of all that do not hear; none where nothing blind stands beside the model."""
-        lines = {condition: found for condition, found in self._own.items() if condition != conditions.HEARD}
+        lines = {condition: found for condition, found in self._own.items() if condition in conditions.BLIND}
         lines |= self._blind
         heard = self._own[conditions.HEARD].get(name)
         if figure.better == "neither" or heard is None or not lines:

@@ -37,7 +37,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="append",
         metavar="NAME[=PLACE]",
         help="a file of eval/models and what it opens, such as mllm=my_model, librosa, "
-        "endpoint=http://127.0.0.1:8000/v1; may be given several times; a directory alone is a checkpoint of mllm (default: the reference checkpoint)",
+        "endpoint=http://127.0.0.1:8000/v1; may be given several times; a directory alone is a checkpoint of mllm "
+        "(default: the reference checkpoint)",
     )
     parser.add_argument(
         "--data", action="append", metavar="KEY=DIR", help="files of a benchmark; may be given several times"
