@@ -29,7 +29,6 @@ from mllm.eval.questions import Question, Said
 from mllm.eval.results import Results, TaskResult
 
 SETTINGS = "settings.json"
-PARTS = "answers.part.jsonl"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,8 +48,21 @@ class Settings:
     resamples: int = statistic.RESAMPLES
 
 
-def run(settings: Settings, models: Sequence[Model], music: Music, tell: Callable[[str], object]) -> Results:
+def run(
+    settings: Settings,
+    models: Sequence[Model],
+    music: Music,
+    tell: Callable[[str], object],
+    say: Callable[[str], object] = lambda _: None,
+) -> Results:
     """Ask everything and score it.
+
+    Args:
+        settings: how.
+        models: whom.
+        music: about what.
+        tell: told what is done now.
+        say: told, a sentence a task, what was done.
 
     Raises:
         ConfigError: the folder holds a run of other settings, or two models have one name.
@@ -61,7 +73,7 @@ def run(settings: Settings, models: Sequence[Model], music: Music, tell: Callabl
     began = time.perf_counter()
     settings.out.mkdir(parents=True, exist_ok=True)
     _claim(settings, models, music)
-    kept = Answers(settings.out / PARTS)
+    kept = Answers(settings.out / results.ANSWERS)
     skipped: dict[str, str] = {}
     found: dict[str, TaskResult] = {}
     lines: list[dict[str, Any]] = []
@@ -72,23 +84,25 @@ def run(settings: Settings, models: Sequence[Model], music: Music, tell: Callabl
             questions = _limited(task.load(music), settings.limit)
         except AbsentError as error:
             skipped[name] = str(error)
-            tell(f"{name} is skipped: {error}")
+            say(f"{name} is skipped: {error}")
             continue
         if not questions:
             skipped[name] = "there is nothing to ask"
             continue
+        since = time.perf_counter()
         _check(name, questions)
         asking = _Asking(name, task, questions, settings, kept, tell)
         material = task.material(music) if hasattr(task, "material") else None
         found[name] = asking.result(models, material)
         lines += asking.lines()
+        say(f"{name}: {len(questions)} questions, {time.perf_counter() - since:.0f} s")
     final = Results(
         run=_record(settings, music, began),
         models={model.name: dict(model.description) for model in models},
         tasks=found,
         skipped=skipped,
     )
-    Answers(settings.out / results.ANSWERS).finish(lines)
+    kept.finish(lines)
     results.write(final, settings.out / results.NAME)
     return final
 

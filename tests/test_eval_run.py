@@ -103,7 +103,7 @@ def test_a_run_that_was_ended_goes_on_and_ends_the_same(given: dict[str, types.M
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         evaluate(out, Knowing(stops_after=47))
-    with (out / run.PARTS).open("ab") as file:
+    with (out / results.ANSWERS).open("ab") as file:
         file.write(b'{"task": "tiny 1", "model": "knowing", "condition": "heard", "id": "q0", "te')
     second = Knowing()
     again = evaluate(out, second)

@@ -96,7 +96,7 @@ def run(options: Namespace) -> int:
             size=options.size,
             tell=progress.tell,
         )
-        found = running.run(settings, _models(options), rendered, progress.tell)
+        found = running.run(settings, _models(options), rendered, progress.tell, terminal.say)
         page_path = page.write(out)
         (out / "report.md").write_text(markdown.table(found), encoding="utf-8")
     print(markdown.table(found))
