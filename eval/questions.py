@@ -7,6 +7,7 @@ file.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -109,6 +110,11 @@ def _plain(part: Any) -> Any:
     (spoken,) = messages.to_json([Message(role="user", parts=(part,))])
     content = spoken["content"]
     if isinstance(part, Audio):
-        name = part.source.name if not isinstance(part.source, bytes) else hashlib.sha256(part.source).hexdigest()
+        name = part.source.name if not isinstance(part.source, bytes) else _sha256(part.source)
         return ["audio", name, part.start, part.end]
     return content
+
+
+@functools.lru_cache(maxsize=64)
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -162,13 +162,14 @@ class _Asking:
             (results.BLIND_ANSWERER, answerer, self._questions, said) for answerer, said in self._blind.items()
         ]
         for model, condition, asked, said in everyone:
-            for question, one in zip(asked, said, strict=True):
-                key = answers.key(self._versioned, model, condition, question)
+            put = self._put(condition, asked)
+            for question, one, as_put in zip(asked, said, put, strict=True):
+                key = answers.key(self._versioned, model, condition, as_put)
                 yield answers.line(key, question, one, self._task.credit(question, one))
 
     def _answers(self, model: Model, asked: Sequence[Question], condition: str) -> list[Said]:
         """What is kept, and what is asked now."""
-        put = conditions.put(condition, asked, seed=self._settings.seed)
+        put = self._put(condition, asked)
         keys = [answers.key(self._versioned, model.name, condition, question) for question in put]
         missing = [place for place, key in enumerate(keys) if self._kept.known(key) is None]
         said: dict[int, Said] = {}
@@ -178,6 +179,11 @@ class _Asking:
             said[place] = one
             self._tell(f"{self._name}, {model.name}, {condition}: {number} of {len(missing)}")
         return [said.get(place) or self._kept.known(key) or Said(error="unanswered") for place, key in enumerate(keys)]
+
+    def _put(self, condition: str, asked: Sequence[Question]) -> Sequence[Question]:
+        """The questions as they are asked under a condition; blind answerers are asked what they do not hear."""
+        known = condition in conditions.CONDITIONS
+        return conditions.put(condition, asked, seed=self._settings.seed) if known else asked
 
 
 def _conditions(model: Model, asked: Sequence[Question]) -> tuple[str, ...]:
