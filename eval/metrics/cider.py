@@ -30,8 +30,8 @@ def cider(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> li
     For n = 1 to 4, the stretches of n words of a text are weighed by how often they stand in it times
     log(items / items in whose references they stand). Prediction p and reference r are compared by
     sum(min(p, r) r) / (|p| |r|) exp(-(difference in words)^2 / 72); the mean over n and over references, times 10
-    (Vedantam et al. 2015, CIDEr, section 5 and its published code: clipping, sigma 6). Document frequencies are those of
-    the references given, so that values over different items cannot be compared, and one item alone scores 0.
+    (Vedantam et al. 2015, CIDEr, section 5 and its published code: clipping, sigma 6). Document frequencies are those
+    of the references given: values over different items cannot be compared, and one item alone scores 0.
 
     Raises:
         ConfigError: the numbers of items differ, there are none, or an item has no reference.

@@ -15,7 +15,6 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import BLEU
 
 from mllm.errors import ConfigError
@@ -24,6 +23,7 @@ from mllm.eval.metrics.cider import cider, cider_of_words
 from mllm.eval.metrics.diversity import distinct, mean_words, novelty, vocabulary_novelty
 from mllm.eval.metrics.meteor import meteor, meteor_of_words
 from mllm.eval.metrics.meteor import name as meteor_name
+from mllm.eval.metrics.rouge import rouge_l
 from mllm.eval.metrics.words import plain_words, words
 from mllm.eval.statistic import OfSums, Ratio, Statistic, Values
 
@@ -64,21 +64,6 @@ def bleu(predictions: Sequence[str], references: Sequence[Sequence[str]], *, ord
     if not 1 <= order <= ORDERS:
         raise ConfigError(f"BLEU of order {order} was asked for; expected 1 to {ORDERS}")
     return _bleu_of(_bleu_counts(predictions, references), order)
-
-
-def rouge_l(prediction: str, references: Sequence[str]) -> float:
-    """ROUGE-L F of a text against the reference for which it is highest, in [0, 1].
-
-    2 P R / (P + R), where P and R are the longest common subsequence over the words predicted and over those of the
-    reference (Lin 2004). Words are runs of a-z and 0-9 in lower case, not stemmed (rouge-score). The score of a corpus is
-    the mean over its pairs.
-
-    Raises:
-        ConfigError: there is no reference.
-    """
-    if not references:
-        raise ConfigError("ROUGE-L was given a prediction without references; expected at least one")
-    return float(_rouge().score_multi(references, prediction)["rougeL"].fmeasure)
 
 
 def evaluate(
@@ -202,11 +187,6 @@ def _mean(values: Sequence[float]) -> Ratio:
 def _sacrebleu() -> BLEU:
     # Counts alone are taken; without `effective_order` sacrebleu warns of each sentence that its score is rough.
     return BLEU(tokenize="13a", smooth_method="none", max_ngram_order=ORDERS, effective_order=True)
-
-
-@functools.cache
-def _rouge() -> RougeScorer:
-    return RougeScorer(["rougeL"], use_stemmer=False)
 
 
 def _check(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> None:
