@@ -2,12 +2,13 @@
 
 In: with `--data rulistening=DIR`, `RUL-MuchoMusic.json` and the recordings in `audio/`, each named by the number of its
 question ("1740.mp3"), as its authors' code opens them. Out: its questions, all five options in drawn order.
+
 The file was seen as published: an object whose keys are question numbers and whose entries have "question",
 "correct_answer", "distractors" and, unused here, "caption" (a text about the recording, which must not be told) and
-"PI" (by how much the question needs hearing, by their measure). How its authors name MuChoMusic's recordings by question is not said
-anywhere; whoever has these renames or links them. They recommend to ask each question four times with one wrong option
-left out and to count votes; here it is asked once, with all five. So figures are comparable neither with those of
-`muchomusic` nor with votes.
+"PI" (by how much the question needs hearing, by their measure). Which recording of MuChoMusic belongs to which number
+is not said there: whoever has the recordings names them so. The authors recommend to ask each question four times with
+one wrong option left out, and to count votes; here it is asked once, with all five. So figures are comparable neither
+with those of `muchomusic` nor with such votes.
 """
 
 from __future__ import annotations
