@@ -28,18 +28,18 @@ from mllm.eval.metrics.meteor import name as meteor_name
 from mllm.eval.metrics.rouge import stemmed_rouge_l
 from mllm.eval.statistic import Ratio
 
-_FOUR = (0.25, 0.25, 0.25, 0.25)
+_EVEN = (0.25, 0.25, 0.25, 0.25)
 _FOURTH_ALONE = (0.0, 0.0, 0.0, 1.0)
 
 
 def char_bleu(prediction: str, reference: str) -> float:
     """BLEU over stretches of 1 to 4 *characters* of one pair, in [0, 1], not smoothed; as four code bases call it."""
-    return _char_bleu(prediction, reference, _FOUR)
+    return _char_bleus(prediction, reference)[0]
 
 
 def char_bleu4(prediction: str, reference: str) -> float:
     """Share of stretches of 4 *characters* that stand in the reference, with BLEU's brevity penalty, in [0, 1]."""
-    return _char_bleu(prediction, reference, _FOURTH_ALONE)
+    return _char_bleus(prediction, reference)[1]
 
 
 def rouge_l_recall(prediction: str, reference: str) -> float:
@@ -64,20 +64,13 @@ def statistics(predictions: Sequence[str], references: Sequence[Sequence[str]]) 
             f"the legacy scorer was given {len(predictions)} predictions and references of {len(references)} items; "
             "expected as many of both, at least one, and a reference for each item"
         )
-    scorers = {
-        "legacy_char_bleu": char_bleu,
-        "legacy_char_bleu4": char_bleu4,
-        "legacy_rouge_l_recall": rouge_l_recall,
-        f"legacy_{meteor_name()}": legacy_meteor,
-    }
+    pairs = [(said, right[0]) for said, right in zip(predictions, references, strict=True)]
+    bleus = [_char_bleus(*pair) for pair in pairs]
     return {
-        name: Ratio(
-            numerators=np.array(
-                [score(said, right[0]) for said, right in zip(predictions, references, strict=True)], dtype=np.float64
-            ),
-            denominators=np.ones(len(predictions)),
-        )
-        for name, score in scorers.items()
+        "legacy_char_bleu": _mean([one for one, _ in bleus]),
+        "legacy_char_bleu4": _mean([fourth for _, fourth in bleus]),
+        "legacy_rouge_l_recall": _mean([rouge_l_recall(*pair) for pair in pairs]),
+        f"legacy_{meteor_name()}": _mean([legacy_meteor(*pair) for pair in pairs]),
     }
 
 
@@ -87,8 +80,14 @@ def evaluate(predictions: Sequence[str], references: Sequence[Sequence[str]]) ->
     return {name: float(one(once)[0]) for name, one in statistics(predictions, references).items()}
 
 
-def _char_bleu(prediction: str, reference: str, weights: tuple[float, ...]) -> float:
+def _char_bleus(prediction: str, reference: str) -> tuple[float, float]:
+    """With even weights, and of stretches of four characters alone."""
     with warnings.catch_warnings():
         # NLTK warns where stretches of a length do not match at all; the code bases pass over that.
         warnings.simplefilter("ignore", UserWarning)
-        return float(sentence_bleu([reference], prediction, weights=weights))
+        even, fourth = sentence_bleu([reference], prediction, weights=[_EVEN, _FOURTH_ALONE])
+    return float(even), float(fourth)
+
+
+def _mean(values: Sequence[float]) -> Ratio:
+    return Ratio(numerators=np.array(values, dtype=np.float64), denominators=np.ones(len(values)))

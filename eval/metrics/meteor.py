@@ -11,11 +11,11 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 
-from nltk.stem.porter import PorterStemmer
 from nltk.translate import meteor_score
 
 from mllm.errors import ConfigError
 from mllm.eval.metrics import wordnet
+from mllm.eval.metrics.stems import stemmer
 from mllm.eval.metrics.words import words
 
 NAME = "meteor"
@@ -57,21 +57,8 @@ def meteor_of_words(prediction: Sequence[str], references: Sequence[Sequence[str
     if not references:
         raise ConfigError("METEOR was given a prediction without references; expected at least one")
     known = _known_synonyms() if synonyms else _Synonyms(found=None)
-    best: float = meteor_score.meteor_score(references, prediction, stemmer=_stemmer(), wordnet=known)
+    best: float = meteor_score.meteor_score(references, prediction, stemmer=stemmer(), wordnet=known)
     return float(best)
-
-
-class _RememberingStemmer(PorterStemmer):
-    """Porter's stemmer, each word stemmed once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._stems: dict[str, str] = {}
-
-    def stem(self, word: str, to_lowercase: bool = True) -> str:
-        if word not in self._stems:
-            self._stems[word] = super().stem(word, to_lowercase)
-        return self._stems[word]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,11 +90,6 @@ class _Synonyms:
         if word not in self._senses:
             self._senses[word] = (_Sense(tuple(_Lemma(one) for one in sorted(self._wordnet.synonyms(word)))),)
         return self._senses[word]
-
-
-@functools.cache
-def _stemmer() -> _RememberingStemmer:
-    return _RememberingStemmer()
 
 
 @functools.cache

@@ -8,12 +8,12 @@ same length as rouge-score's table.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 
-from rouge_score.tokenizers import DefaultTokenizer
+from rouge_score.tokenize import tokenize
 
 from mllm.errors import ConfigError
+from mllm.eval.metrics.stems import stemmer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,14 +43,13 @@ def rouge_l(prediction: str, references: Sequence[str]) -> float:
     """
     if not references:
         raise ConfigError("ROUGE-L was given a prediction without references; expected at least one")
-    said = _tokenizer(stemmed=False).tokenize(prediction)
-    return max(rouge_l_of_words(said, _tokenizer(stemmed=False).tokenize(reference)).f1 for reference in references)
+    said = tokenize(prediction, None)
+    return max(rouge_l_of_words(said, tokenize(reference, None)).f1 for reference in references)
 
 
 def stemmed_rouge_l(prediction: str, reference: str) -> RougeL:
     """As rouge-score's `use_stemmer=True`: words of more than three letters by their Porter stems."""
-    tokenizer = _tokenizer(stemmed=True)
-    return rouge_l_of_words(tokenizer.tokenize(prediction), tokenizer.tokenize(reference))
+    return rouge_l_of_words(tokenize(prediction, stemmer()), tokenize(reference, stemmer()))
 
 
 def rouge_l_of_words(prediction: Sequence[str], reference: Sequence[str]) -> RougeL:
@@ -72,8 +71,3 @@ def longest_common_subsequence(left: Sequence[str], right: Sequence[str]) -> int
         matches = row & places.get(word, 0)
         row = ((row + matches) | (row - matches)) & everything
     return len(left) - row.bit_count()
-
-
-@functools.cache
-def _tokenizer(*, stemmed: bool) -> DefaultTokenizer:
-    return DefaultTokenizer(use_stemmer=stemmed)

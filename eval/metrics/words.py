@@ -49,6 +49,8 @@ _PUNCTUATION = frozenset(
     {"''", "'", "``", "`", '"', "(", ")", "[", "]", "{", "}", "<", ">", ".", "?", "!", ",", ":", ";", "-", "--", "..."}
     | {"…", "–", "—", "“", "”", "‘", "’"}
 )
+_CONTRACTED = frozenset({"cannot", "gimme", "gonna", "gotta", "lemme", "wanna"})
+"""Words that the Treebank takes apart."""
 _REMEMBERED = 1 << 16
 """Stretches of which the tokens are remembered."""
 _OTHER_WORD = "x"
@@ -109,17 +111,25 @@ def _tokens(stretches: Sequence[str]) -> list[str]:
 
 @functools.lru_cache(_REMEMBERED)
 def _first(stretch: str) -> tuple[str, ...]:
-    return _split(f"{stretch} {_OTHER_WORD}")[:-1]
+    return _word_and(stretch, ",") or _split(f"{stretch} {_OTHER_WORD}")[:-1]
 
 
 @functools.lru_cache(_REMEMBERED)
 def _inside(stretch: str) -> tuple[str, ...]:
-    return _split(f"{_OTHER_WORD} {stretch} {_OTHER_WORD}")[1:-1]
+    return _word_and(stretch, ",") or _split(f"{_OTHER_WORD} {stretch} {_OTHER_WORD}")[1:-1]
 
 
 @functools.lru_cache(_REMEMBERED)
 def _last(stretch: str) -> tuple[str, ...]:
-    return _split(f"{_OTHER_WORD} {stretch}")[1:]
+    return _word_and(stretch, ".") or _split(f"{_OTHER_WORD} {stretch}")[1:]
+
+
+def _word_and(stretch: str, mark: str) -> tuple[str, ...]:
+    """The tokens of letters alone, perhaps with a mark behind them; empty for everything that needs more rules."""
+    word = stretch.removesuffix(mark)
+    if not (word.isascii() and word.isalpha()) or word.lower() in _CONTRACTED:
+        return ()
+    return (word,) if word == stretch else (word, mark)
 
 
 def _split(text: str) -> tuple[str, ...]:
