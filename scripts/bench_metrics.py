@@ -3,8 +3,8 @@
     python scripts/bench_metrics.py [--count 10000] [--processes 2]
 
 Predictions and references are made up from a fixed seed: sentences of words of music and of made-up rare ones, 30 to 60
-words a caption, half of the words of a prediction from its reference. Prints one JSON object: seconds from the start of the
-process that scores to its end (imports, reading, every figure but BERTScore, 1000 resamples) and the figures.
+words a caption, half of the words of a prediction from its reference. Prints one JSON object: seconds from the start of
+the process that scores to its end (imports, reading, every figure but BERTScore, 1000 resamples) and the figures.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def run(count: int = 10_000, processes: int = 2) -> int:
         write(path, count)
         command = [sys.executable, "-m", "mllm", "eval", "metrics", "--predictions", str(path), "--json"]
         began = time.perf_counter()
-        done = subprocess.run(  # noqa: S603: ourselves
+        done = subprocess.run(  # noqa: S603 -- ourselves
             [*command, "--processes", str(processes)], capture_output=True, text=True, check=False
         )
         seconds = time.perf_counter() - began

@@ -72,7 +72,7 @@ def _alike(grams: Grams, item_of: NDArray[np.intp], items: int) -> NDArray[np.fl
     shared = np.minimum(weights[of_reference], said) * weights[of_reference]
     sums = np.bincount(grams.texts[of_reference] - items, weights=shared, minlength=len(item_of) - items)
     both = norms[items:] * norms[item_of[items:]]
-    return np.divide(sums, both, out=np.zeros_like(sums), where=both > 0)
+    return np.divide(sums, both, out=np.zeros(len(sums)), where=both > 0)
 
 
 def _said_of(grams: Grams, weights: NDArray[np.float64], item_of: NDArray[np.intp], items: int) -> NDArray[np.float64]:

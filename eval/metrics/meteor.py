@@ -56,7 +56,7 @@ def meteor_of_words(prediction: Sequence[str], references: Sequence[Sequence[str
     """
     if not references:
         raise ConfigError("METEOR was given a prediction without references; expected at least one")
-    known = _known_synonyms() if synonyms else _Synonyms(found=None)
+    known = _synonyms_of(wordnet.find() if synonyms else None)
     best: float = meteor_score.meteor_score(references, prediction, stemmer=stemmer(), wordnet=known)
     return float(best)
 
@@ -93,5 +93,5 @@ class _Synonyms:
 
 
 @functools.cache
-def _known_synonyms() -> _Synonyms:
-    return _Synonyms(wordnet.find())
+def _synonyms_of(found: wordnet.WordNet | None) -> _Synonyms:
+    return _Synonyms(found)
