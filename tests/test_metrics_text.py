@@ -6,8 +6,10 @@ import itertools
 import math
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
+import nltk.data
 import nltk.tokenize
 import numpy as np
 import pytest
@@ -182,7 +184,7 @@ def test_meteor_without_synonyms_is_that_of_nltk(place: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def wordnet_of_nltk(tmp_path_factory: pytest.TempPathFactory) -> WordNetCorpusReader:
+def wordnet_of_nltk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WordNetCorpusReader]:
     """NLTK's reader of the same files, with the file of names that Debian leaves out."""
     folder = tmp_path_factory.mktemp("wordnet")
     for path in wordnet.FOLDER.iterdir():
@@ -194,9 +196,13 @@ def wordnet_of_nltk(tmp_path_factory: pytest.TempPathFactory) -> WordNetCorpusRe
         def map_wn(self, version: str = "wordnet") -> None:
             return None
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # it misses what translates senses
-        return Reader(str(folder), None)
+    nltk.data.path.append(str(folder))  # NLTK opens no other folders
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # it misses what translates senses
+            yield Reader(str(folder), None)
+    finally:
+        nltk.data.path.remove(str(folder))
 
 
 @needs_wordnet
