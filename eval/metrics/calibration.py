@@ -33,7 +33,7 @@ class Bin:
     """Mean credit in it; None where it is empty."""
 
 
-def ece(confidences: Sequence[float | None], credits: Sequence[float | None], *, bins: int = BINS) -> OfSums:
+def ece(confidences: Sequence[float | None], earned: Sequence[float | None], *, bins: int = BINS) -> OfSums:
     """Expected calibration error: how far confidences are from credits, in [0, 1]; lower is better.
 
     Over bins of equal width, the sum of the share of items in it times |mean credit - mean confidence| (Guo et al.
@@ -41,13 +41,13 @@ def ece(confidences: Sequence[float | None], credits: Sequence[float | None], *,
 
     Args:
         confidences: of each item, in [0, 1]; None: the model says none, and the item is left out.
-        credits: of each item, in [0, 1]; None: it cannot be judged, and is left out.
+        earned: how right each answer is (its credit), in [0, 1]; None: it cannot be judged, and is left out.
         bins: number of bins, >= 1.
 
     Raises:
         ConfigError: the numbers of items differ, a number is outside [0, 1], or `bins` is below 1.
     """
-    known = _Known.of(confidences, credits)
+    known = _Known.of(confidences, earned)
     places = _bin_of(known.confidences, bins)
     columns = np.zeros((known.items, bins + 1))
     columns[known.kept, places] = known.credits - known.confidences
@@ -61,12 +61,12 @@ def ece(confidences: Sequence[float | None], credits: Sequence[float | None], *,
     return OfSums(columns=columns, formula=formula)
 
 
-def reliability(confidences: Sequence[float | None], credits: Sequence[float | None], *, bins: int = BINS) -> list[Bin]:
+def reliability(confidences: Sequence[float | None], earned: Sequence[float | None], *, bins: int = BINS) -> list[Bin]:
     """The bins of a reliability diagram, from the least confident to the most; empty ones are there too.
 
     Args and Raises: as `ece`.
     """
-    known = _Known.of(confidences, credits)
+    known = _Known.of(confidences, earned)
     places = _bin_of(known.confidences, bins)
     found = []
     for number in range(bins):
@@ -84,7 +84,7 @@ def reliability(confidences: Sequence[float | None], credits: Sequence[float | N
     return found
 
 
-def risk_coverage(confidences: Sequence[float | None], credits: Sequence[float | None]) -> list[tuple[float, float]]:
+def risk_coverage(confidences: Sequence[float | None], earned: Sequence[float | None]) -> list[tuple[float, float]]:
     """Points (coverage, risk) of answering only from some confidence on, the most confident first, each in [0, 1].
 
     Coverage is the share of items answered, risk the mean of 1 - credit over these (Geifman and El-Yaniv 2017,
@@ -93,7 +93,7 @@ def risk_coverage(confidences: Sequence[float | None], credits: Sequence[float |
 
     Args and Raises: as `ece`.
     """
-    known = _Known.of(confidences, credits)
+    known = _Known.of(confidences, earned)
     if not len(known.kept):
         return []
     order = _Falling.of(known.confidences)
@@ -102,30 +102,30 @@ def risk_coverage(confidences: Sequence[float | None], credits: Sequence[float |
     return [(float(count / len(known.kept)), float(loss / count)) for count, loss in zip(answered, lost, strict=True)]
 
 
-def area_under_risk_coverage(confidences: Sequence[float | None], credits: Sequence[float | None]) -> Statistic:
+def area_under_risk_coverage(confidences: Sequence[float | None], earned: Sequence[float | None]) -> Statistic:
     """Area under the risk-coverage curve, in [0, 1]; lower is better: the mean over items of the risk of answering
     everything that is at least as confident as this one (Geifman and El-Yaniv 2017).
 
     A model whose confidence tells nothing has its overall risk as its area. NaN where no item counts. Args and Raises:
     as `ece`.
     """
-    known = _Known.of(confidences, credits)
+    known = _Known.of(confidences, earned)
     return _AreaOfRisk(known=known, order=_Falling.of(known.confidences))
 
 
 def evaluate(
-    confidences: Sequence[float | None], credits: Sequence[float | None], *, bins: int = BINS
+    confidences: Sequence[float | None], earned: Sequence[float | None], *, bins: int = BINS
 ) -> dict[str, float]:
     """Every figure by its name: ece, area_under_risk_coverage, risk (of answering everything), count, left_out.
 
     The first three are NaN where no item counts. Args and Raises: as `ece`.
     """
-    known = _Known.of(confidences, credits)
+    known = _Known.of(confidences, earned)
     once = np.ones((1, known.items))
     count = len(known.kept)
     return {
-        "ece": float(ece(confidences, credits, bins=bins)(once)[0]),
-        "area_under_risk_coverage": float(area_under_risk_coverage(confidences, credits)(once)[0]),
+        "ece": float(ece(confidences, earned, bins=bins)(once)[0]),
+        "area_under_risk_coverage": float(area_under_risk_coverage(confidences, earned)(once)[0]),
         "risk": float((1 - known.credits).mean()) if count else float("nan"),
         "count": count,
         "left_out": known.items - count,
@@ -146,14 +146,14 @@ class _Known:
     """(kept,)"""
 
     @classmethod
-    def of(cls, confidences: Sequence[float | None], credits: Sequence[float | None]) -> _Known:
-        if len(confidences) != len(credits) or not len(confidences):
+    def of(cls, confidences: Sequence[float | None], earned: Sequence[float | None]) -> _Known:
+        if len(confidences) != len(earned) or not len(confidences):
             raise ConfigError(
-                f"{len(confidences)} confidences and {len(credits)} credits; expected as many of both, and at least one"
+                f"{len(confidences)} confidences and {len(earned)} credits; expected as many of both, and at least one"
             )
         pairs = [
             (place, confidence, credit)
-            for place, (confidence, credit) in enumerate(zip(confidences, credits, strict=True))
+            for place, (confidence, credit) in enumerate(zip(confidences, earned, strict=True))
             if confidence is not None and credit is not None
         ]
         for place, confidence, credit in pairs:
