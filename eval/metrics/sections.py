@@ -8,6 +8,7 @@ beginning and the end of the recording, which anybody can say, are left out (`tr
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -59,7 +60,7 @@ def deviation(true: Sequence[Span], said: Sequence[Span], *, trim: bool = True) 
 def from_borders(borders: Sequence[float], *, seconds: float) -> list[Span]:
     """The sections of a recording of this length between borders in it."""
     edges = [0.0, *sorted({time for time in borders if 0.0 < time < seconds}), seconds]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def evaluate(true: Sequence[Span], said: Sequence[Span], *, trim: bool = True) -> dict[str, float]:
