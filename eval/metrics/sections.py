@@ -1,9 +1,9 @@
 """Sections: how well stated borders of sections agree with the true ones, by mir_eval.segment.
 
 Conventions: sections are (begin, end) in seconds that follow one another from the beginning of a recording to its end.
-Formulas: hit rate (Turnbull and others 2007) is precision, recall and F of borders within 0.5 s and within 3 s of a true
-one, each used once; deviation is the median distance from each border to the nearest of the other side, in seconds. The
-beginning and the end of the recording, which anybody can say, are left out (`trim`). Rates lie in [0, 1].
+Formulas: hit rate (Turnbull and others 2007) is precision, recall and F of borders within 0.5 s and within 3 s of a
+true one, each used once; deviation is the median distance from each border to the nearest of the other side, in
+seconds. The beginning and the end of the recording, which anybody can say, are left out (`trim`). Rates lie in [0, 1].
 """
 
 from __future__ import annotations

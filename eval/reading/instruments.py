@@ -47,8 +47,8 @@ _WORDS: Mapping[str, str] = {
     "celest[ae]s?|tubular bells?|(?:church )?bells|chimes|music box(?:es)?",
     "synthesizer": "(?:analog(?:ue)? |digital )?synth(?:esi[sz]er)?s?(?:[- ](?:pads?|leads?|keys|strings|brass))?",
     "drums": "(?:bass |kick |snare |hand |electronic |acoustic |synth |frame )?drums?"
-    "(?:[- ]?(?:kits?|sets?|machines?))?|(?:electronic |hand |light )?percussion(?: instruments?)?|snares?|hi-?hats?|cymbals?|timpani|tympani|"
-    "congas?|bongos?|tambourines?|shakers?|drumkits?|drumsets?",
+    "(?:[- ]?(?:kits?|sets?|machines?))?|(?:electronic |hand |light )?percussion(?: instruments?)?|snares?|"
+    "hi-?hats?|cymbals?|timpani|tympani|congas?|bongos?|tambourines?|shakers?|drumkits?|drumsets?",
     "guitar": "(?:lead |rhythm |slide )?guitars?",
     "keyboard": "keyboards?(?: instruments?)?",
     "": "steel (?:drums?|pans?)|guitar strings|(?:nylon|steel) strings|bass(?=[- ]heavy| clef| register| notes?| "

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mllm.eval.blind import Way
 from mllm.eval.music import Music
 from mllm.eval.questions import Question, asked
 from mllm.instruct_data.dialogue import speed_word
@@ -82,6 +84,26 @@ def balanced(tracks: Sequence[Track], label_of: Callable[[Track], str | None], e
     count = min([each, *(len(of_label) for of_label in by_label.values())])
     kept = {track.id: label for label, of_label in by_label.items() for track in of_label[:count]}
     return [(track, kept[track.id]) for track in tracks if track.id in kept]
+
+
+def constants(texts: Sequence[str]) -> list[Way]:
+    """Ways of answering blindly that say the same each time."""
+
+    def always(text: str) -> Way:
+        return lambda _: text
+
+    return [always(text) for text in texts]
+
+
+def commonest(labels: Sequence[Sequence[str]]) -> list[str]:
+    """Lists of the commonest labels, from one to all, as text: what someone says who knows what is common.
+
+    Args:
+        labels: those of each question.
+    """
+    counts = Counter(label for of_one in labels for label in of_one)
+    ranked = sorted(counts, key=lambda label: (-counts[label], label))
+    return [", ".join(ranked[:count]) for count in range(1, len(ranked) + 1)] or [""]
 
 
 def speed(track: Track) -> str | None:

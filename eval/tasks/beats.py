@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
+from mllm.eval import blind as blind_answers
 from mllm.eval import statistic
 from mllm.eval.metrics import beats as metrics
 from mllm.eval.music import Music
@@ -83,6 +84,20 @@ def figures(questions: Sequence[Question], said: Sequence[Said]) -> Mapping[str,
         "amlt": statistic.share([one["amlt"] for one in continuity]),
         "read": statistic.share([float(bool(times)) for times in heard]),
     }
+
+
+def blind(questions: Sequence[Question]) -> Mapping[str, list[Said]]:
+    """A beat every so many seconds from the beginning of the stretch on, whichever is right most often."""
+
+    def grid(period: float) -> blind_answers.Way:
+        def times(question: Question) -> str:
+            begin, count = question.given["begin"], int(_SECONDS / period)
+            return ", ".join(f"{begin + period * (number + 0.5):.2f}" for number in range(count))
+
+        return times
+
+    grids = [grid(period / 100) for period in range(30, 105, 5)]
+    return {"evenly spaced beats": blind_answers.best_way(questions, lambda _: grids, credit)}
 
 
 def _heard(question: Question, said: Said) -> list[float]:

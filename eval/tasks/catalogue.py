@@ -21,6 +21,7 @@ import numpy as np
 
 from mllm import facts
 from mllm.errors import ConfigError
+from mllm.eval import blind as blind_answers
 from mllm.eval import statistic
 from mllm.eval.metrics import tempo as tempo_metrics
 from mllm.eval.music import AbsentError, Music
@@ -29,6 +30,7 @@ from mllm.eval.reading import instruments as reading
 from mllm.eval.reading import tempo, yes_no
 from mllm.eval.statistic import Ratio, Statistic
 from mllm.eval.task_about import About, Figure
+from mllm.eval.tasks import _about
 from mllm.instruct_data import in_words
 from mllm.instruct_data.asked import ask
 from mllm.instruct_data.exchanges import Draw
@@ -171,6 +173,20 @@ def figures(questions: Sequence[Question], said: Sequence[Said]) -> Mapping[str,
         "yes_no_plain": share(_PLAIN),
         "yes_no_negated": share(_NEGATED),
     }
+
+
+def blind(questions: Sequence[Question]) -> Mapping[str, list[Said]]:
+    """The one tempo that is right most often, the commonest instruments, as many as pay, and the commoner verdict."""
+
+    def ways(known: Sequence[Question]) -> list[blind_answers.Way]:
+        if known[0].template == _TEMPO:
+            return _about.constants([f"{bpm} BPM" for bpm in range(60, 181, 2)])
+        if known[0].template == _LINE_UP:
+            named = [[" or ".join(names) for names in question.truth["playing"]] for question in known]
+            return _about.constants(_about.commonest(named))
+        return _about.constants(["Yes", "No"])
+
+    return {"best single tempo, commonest instruments": blind_answers.best_way(questions, ways, credit)}
 
 
 def read_entries(folder: Path) -> list[Entry]:

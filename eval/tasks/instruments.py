@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from mllm.eval import blind as blind_answers
 from mllm.eval import statistic
 from mllm.eval.metrics import classification
 from mllm.eval.metrics import times as times_metrics
@@ -93,6 +94,17 @@ def figures(questions: Sequence[Question], said: Sequence[Said]) -> Mapping[str,
             denominators=np.array(is_moment, dtype=np.float64),
         ),
     }
+
+
+def blind(questions: Sequence[Question]) -> Mapping[str, list[Said]]:
+    """The commonest instruments, as many as pay; of moments the one second that is right most often."""
+
+    def ways(known: Sequence[Question]) -> list[blind_answers.Way]:
+        if known[0].template == _LINE_UP:
+            return _about.constants(_about.commonest([question.truth["playing"] for question in known]))
+        return _about.constants([f"{second} seconds" for second in range(1, 30)])
+
+    return {"commonest instruments, one time": blind_answers.best_way(questions, ways, credit)}
 
 
 def _is_known(track: Track) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from mllm.eval import blind as blind_answers
 from mllm.eval.metrics import classification
 from mllm.eval.music import Music
 from mllm.eval.questions import Question, Said
@@ -79,6 +80,15 @@ def figures(questions: Sequence[Question], said: Sequence[Said]) -> Mapping[str,
         "precision": classification.precision(true, named),
         "recall": classification.recall(true, named),
     }
+
+
+def blind(questions: Sequence[Question]) -> Mapping[str, list[Said]]:
+    """The commonest tags, as many as pay."""
+
+    def ways(known: Sequence[Question]) -> list[blind_answers.Way]:
+        return _about.constants(_about.commonest([question.truth["tags"] for question in known]))
+
+    return {"commonest tags": blind_answers.best_way(questions, ways, credit)}
 
 
 def _is_known(track: Track) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from mllm.eval import blind as blind_answers
 from mllm.eval import statistic
 from mllm.eval.metrics import tempo as metrics
 from mllm.eval.music import Music
@@ -55,6 +56,12 @@ def figures(questions: Sequence[Question], said: Sequence[Said]) -> Mapping[str,
         "acc2": statistic.share([float(metrics.acc2(*pair)) for pair in pairs]),
         "read": statistic.share([float(tempo is not None) for tempo in heard]),
     }
+
+
+def blind(questions: Sequence[Question]) -> Mapping[str, list[Said]]:
+    """The one tempo that is right most often."""
+    tempi = _about.constants([f"{bpm} BPM" for bpm in range(60, 181, 2)])
+    return {"best single tempo": blind_answers.best_way(questions, lambda _: tempi, credit)}
 
 
 def _is_known(track: Track) -> bool:
