@@ -64,7 +64,7 @@ def _pattern() -> re.Pattern[str]:
     """All words, the longest first where several begin at one place."""
     words = sorted(((word, key) for key in _KEYS for word in _alternatives(_WORDS[key])), key=_rank)
     return re.compile(
-        r"(?<![\w-])(?:"
+        r"(?<![\w-])(?=[a-z126])(?:"
         + "|".join(f"(?P<k{_KEYS.index(key)}_{n}>{w})" for n, (w, key) in enumerate(words))
         + r")(?!\w)",
         re.IGNORECASE,
