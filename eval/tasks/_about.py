@@ -23,7 +23,6 @@ from mllm.messages import Audio
 
 MOST_OF_A_SOURCE = 500
 """Recordings of one benchmark that are asked about, at most."""
-RENDERED = "rendered"
 _UNCLEAR = 0.06
 """A tempo no farther than this share from a border between slow, moderate and fast is called neither."""
 
@@ -67,6 +66,11 @@ def question(track: Track, name: str, text: str, **fields: Any) -> Question:
     return Question(
         id=f"{track.id}/{name}", messages=asked(text, [recording(track)]), unit=track.id, groups=kinds, **fields
     )
+
+
+def with_more(question: str, more: str) -> str:
+    """A question and a sentence behind it."""
+    return f"{question}{'' if question.endswith(('.', '?', '!')) else '?'} {more}"
 
 
 def recording(track: Track) -> Audio:

@@ -61,12 +61,12 @@ _WORDINGS = Phrasings(
 
 def load(music: Music) -> Sequence[Question]:
     """One stretch a recording, where it has beats enough."""
-    tracks = [*music.short(), *_about.given(music, ABOUT.also, lambda track: bool(track.beats))]
-    asked = (question for track in tracks if (question := _question(music, track)) is not None)
-    mine, others = [], []
-    for question in asked:
-        (mine if question.groups["source"] == _about.RENDERED else others).append(question)
-    return [*mine[: music.count(QUESTIONS)], *others]
+    rendered = (_question(music, track) for track in music.short())
+    given = (_question(music, track) for track in _about.given(music, ABOUT.also, lambda track: bool(track.beats)))
+    return [
+        *itertools.islice((one for one in rendered if one is not None), music.count(QUESTIONS)),
+        *(one for one in given if one is not None),
+    ]
 
 
 def credit(question: Question, said: Said) -> float | None:

@@ -93,7 +93,7 @@ def _question(music: Music, track: Track, styles: Sequence[str]) -> Question:
     return _about.question(
         track,
         "genre",
-        f"{ask(draw, single_fact.wordings('style'))} {offered}",
+        _about.with_more(ask(draw, single_fact.wordings("style")), offered),
         truth={"style": track.style, "among": list(styles)},
         references=(single_fact.style(track) or "",),
         template=f"genre/{track.source}",

@@ -8,6 +8,7 @@ beginning of the music, exits at least two seconds before its end, so that neith
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -111,10 +112,14 @@ def _is_known(track: Track) -> bool:
     return bool(track.playing)
 
 
+_read = functools.lru_cache(maxsize=8)(reading.named)
+"""Blind answerers say one thing to many questions in a row."""
+
+
 def _named(question: Question, said: Said) -> frozenset[str]:
     """The instruments that are named, without those of which nothing is known."""
     playing, unknown = question.truth["playing"], question.truth["unknown"]
-    return reading.resolved(reading.named(said.text), [*playing, *unknown]) - set(unknown)
+    return reading.resolved(_read(said.text), [*playing, *unknown]) - set(unknown)
 
 
 def _error(question: Question, said: Said) -> float:

@@ -189,7 +189,7 @@ def _mood(music: Music, track: Track, true: Sequence[str], among: Sequence[str])
     return _about.question(
         track,
         "mood",
-        f"{ask(draw, single_fact.wordings('mood'))} {offered}",
+        _about.with_more(ask(draw, single_fact.wordings("mood")), offered),
         truth={"moods": list(true), "among": list(among)},
         references=(f"The mood is {join(list(true))}.",),
         template=f"mood/{track.source}",

@@ -2,12 +2,13 @@
 
 In: rendered pieces, whose tags follow from their facts: pace, mode, meter, instruments, style. MagnaTagATune and
 MTG-Jamendo where they are given, with the tags that listeners gave, of the fifty commonest ones. Out: one question a
-recording. Only words of the vocabulary count, in right and wrong; a pace near a border, a mode or a meter that is not
-known are not scored.
+recording; every other one about a rendered piece says which kinds of tags are wanted. Only words of the vocabulary
+count, in right and wrong; a pace near a border, a mode or a meter that is not known are not scored.
 """
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -58,7 +59,7 @@ def load(music: Music) -> Sequence[Question]:
     """One question a recording."""
     tracks = _about.rendered(music, QUESTIONS, _is_known)
     styles = sorted({str(track.style) for track in tracks})
-    found = [_of_facts(music, track, styles) for track in tracks]
+    found = [_of_facts(music, track, styles, kinds_named=number % 2 == 1) for number, track in enumerate(tracks)]
     for source in ABOUT.also:
         found += _of_source(music, _about.given(music, (source,), lambda track: bool(_tags(track))))
     return found
@@ -99,16 +100,22 @@ def _named(question: Question, said: Said) -> frozenset[str]:
     """The tags of the vocabulary that are named, without those that are not scored."""
     if question.template != _FACTS:
         return words.read(said.text, question.truth["among"])
-    stated = meter.read(said.text)
-    found = words.read(said.text, PACES) | words.read(said.text, MODES)
-    found |= words.read(said.text, {style: OTHER_WORDS.get(style, ()) for style in question.truth["styles"]})
-    found |= instruments.resolved(instruments.named(said.text), question.truth["tags"])
-    found |= {stated} if stated in METERS else set()
+    found = instruments.resolved(_read(said.text, tuple(question.truth["styles"])), question.truth["tags"])
     return found - set(question.truth["unscored"])
 
 
-def _of_facts(music: Music, track: Track, styles: Sequence[str]) -> Question:
+@functools.lru_cache(maxsize=8)  # blind answerers say one thing to many questions in a row
+def _read(text: str, styles: tuple[str, ...]) -> frozenset[str]:
+    """Every tag about a fact that is named."""
+    stated = meter.read(text)
+    found = words.read(text, PACES) | words.read(text, MODES) | instruments.named(text)
+    found |= words.read(text, {style: OTHER_WORDS.get(style, ()) for style in styles})
+    return found | {stated} if stated in METERS else found
+
+
+def _of_facts(music: Music, track: Track, styles: Sequence[str], *, kinds_named: bool) -> Question:
     draw = _about.chance(music, "tagging", track.id)
+    text = ask(draw, single_fact.wordings("tags"))
     pace, mode = _about.speed(track), track_facts.steady_mode(track)
     known = [word for word in (pace, mode, track.meter, *(track.playing or ()), track.style) if word is not None]
     unscored = [
@@ -120,11 +127,12 @@ def _of_facts(music: Music, track: Track, styles: Sequence[str]) -> Question:
     return _about.question(
         track,
         "tags",
-        f"{ask(draw, single_fact.wordings('tags'))} {draw.rng.choice(_KINDS)}",
+        _about.with_more(text, draw.rng.choice(_KINDS)) if kinds_named else text,
         truth={"tags": known, "unscored": unscored, "styles": list(styles)},
         references=(caption.tags(track) or "",),
         template=_FACTS,
         field="tags",
+        groups={"asked": "kinds named" if kinds_named else "openly"},
         max_new_tokens=96,
     )
 
@@ -149,7 +157,7 @@ def _of_source(music: Music, tracks: Sequence[Track]) -> list[Question]:
             _about.question(
                 track,
                 "tags",
-                f"{ask(draw, single_fact.wordings('tags'))} {offered}",
+                _about.with_more(ask(draw, single_fact.wordings("tags")), offered),
                 truth={"tags": true, "among": among},
                 references=(", ".join(true),),
                 template=f"tagging/{track.source}",

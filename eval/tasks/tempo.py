@@ -6,6 +6,7 @@ the true tempo in beats a minute.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 from mllm.eval import blind as blind_answers
@@ -44,12 +45,12 @@ def load(music: Music) -> Sequence[Question]:
 
 def credit(question: Question, said: Said) -> float | None:
     """1 within 4 %."""
-    return float(metrics.acc1(question.truth, reading.read(said.text)))
+    return float(metrics.acc1(question.truth, _read(said.text)))
 
 
 def figures(questions: Sequence[Question], said: Sequence[Said]) -> Mapping[str, Statistic]:
     """Acc1 and Acc2."""
-    heard = [reading.read(one.text) for one in said]
+    heard = [_read(one.text) for one in said]
     pairs = [(question.truth, tempo) for question, tempo in zip(questions, heard, strict=True)]
     return {
         "acc1": statistic.share([float(metrics.acc1(*pair)) for pair in pairs]),
@@ -62,6 +63,10 @@ def blind(questions: Sequence[Question]) -> Mapping[str, list[Said]]:
     """The one tempo that is right most often."""
     tempi = _about.constants([f"{bpm} BPM" for bpm in range(60, 181, 2)])
     return {"best single tempo": blind_answers.best_way(questions, lambda _: tempi, credit)}
+
+
+_read = functools.lru_cache(maxsize=8)(reading.read)
+"""Blind answerers say one thing to many questions in a row."""
 
 
 def _is_known(track: Track) -> bool:
