@@ -48,14 +48,14 @@ WORDINGS: Mapping[str, tuple[str, ...]] = {
     "presence": (
         "Suppose I had to pay the musicians: would anybody send me a bill for {a_name}?",
         "Listening from start to end, does your ear meet {a_name}?",
-        "I collect recordings with {name}. Does this one belong in my collection?",
+        "I collect recordings with {a_name}. Does this one belong in my collection?",
         "yo is that {a_name} on there or nah",
         "Would a stage plan for this show a place for {a_name}?",
-        "Somebody swears that {name} can be made out. Should I believe it?",
-        "If the credits were complete, would they mention {name}?",
+        "Somebody swears that {a_name} can be made out. Should I believe it?",
+        "If the credits were complete, would they mention {a_name}?",
         "Tick the box if it applies, yes or no: {name}.",
         "Does the sound of {a_name} reach you at any moment of the recording?",
-        "Were the {name} part taken home by its player, would something be missing from what we hear?",
+        "Picture everybody who took part: has anyone come with {a_name}?",
     ),
 }
 """By what is asked for."""

@@ -18,7 +18,7 @@ from mllm.eval.questions import Question, Said, asked
 from mllm.eval.reading import yes_no
 from mllm.eval.statistic import Statistic
 from mllm.eval.task_about import About, Figure
-from mllm.eval.tasks import _made, _matched
+from mllm.eval.tasks import _made, _matched, _which
 from mllm.eval.tasks._matched import Asked
 from mllm.instruct_data import in_words, track_facts
 from mllm.instruct_data.tracks import Track
@@ -100,7 +100,7 @@ def _orders(track: Track) -> dict[tuple[str, str], bool]:
 
 def _of_instruments(kind: str, one: Asked[Track, tuple[str, str]], rng: random.Random) -> Question:
     first, second = one.thing
-    earlier, later = (first, second) if one.true else (second, first)
+    earlier, later = one.thing if one.true else one.thing[::-1]
     wordings = BEFORE if kind == "before" else WHICH_FIRST
     verb = "enter" if earlier in in_words.MANY else "enters"
     told = f"the {earlier} {verb} before the {later}"
@@ -111,7 +111,7 @@ def _of_instruments(kind: str, one: Asked[Track, tuple[str, str]], rng: random.R
             in_words.sentence(rng.choice(wordings).format(first=first, second=second)),
             [Audio(source=Path(one.about.path))],
         ),
-        truth={"earlier": earlier, "later": later},
+        truth={"asked": [first, second], "earlier": earlier},
         references=(f"{label.capitalize()}, {told}." if kind == "before" else f"The {label}: {told}.",),
         unit=one.about.id,
         template=f"temporal_order/{kind}",
@@ -184,29 +184,28 @@ def credit(question: Question, said: Said) -> float | None:
     if kind == "before":
         return _matched.credit(question, said)
     if kind == "which_first":
-        place = re.match(r"\W*(?:the )?(former|latter)\b", said.text, re.IGNORECASE)
-    if place is not None:
-        return float(place[1].lower() == question.label)
-    return float(_first_named(said.text, tuple(question.truth.values())) == question.truth["earlier"])
-    named = {name for name in ("first", "second") if re.search(rf"\b{name}\b", said.text, re.IGNORECASE)}
-    return float(named == {question.label})
+        return float(_first_named(said.text, question.truth["asked"]) == question.truth["earlier"])
+    return float(_which.read(said.text) == question.label)
 
 
-def _first_named(answer: str, names: Sequence[str]) -> str | None:
-    """The one of two instruments that an answer gives as the earlier: the only one, or the one named first.
+def _first_named(answer: str, asked_about: Sequence[str]) -> str | None:
+    """The one of two instruments that an answer gives as the earlier: the only one, or the one that stands first.
 
-    "After" between the two names turns the order round; what begins with "not" is no answer.
+    "After" between the two names turns the order round; "the former" and "the latter" are meant as in the question.
     """
+    place = re.match(r"\W*(?:the )?(former|latter)\b", answer, re.IGNORECASE)
+    if place is not None:
+        return asked_about[0 if place[1].lower() == "former" else 1]
     places = {
         name: match.start()
-        for name in names
+        for name in asked_about
         if (match := re.search(rf"(?<!\bnot the )\b{re.escape(name)}\b", answer, re.IGNORECASE))
     }
     order = sorted(places, key=lambda name: places[name])
     if len(order) < 2:
         return order[0] if order else None
     between = answer[places[order[0]] : places[order[1]]]
-    return order[1] if re.search(r"\b(?:after|follows|waits for|later than)\b", between, re.IGNORECASE) else order[0]
+    return order[1] if re.search(r"\b(?:after|follows?|waits? for|later than)\b", between, re.IGNORECASE) else order[0]
 
 
 def figures(questions: Sequence[Question], said: Sequence[Said]) -> Mapping[str, Statistic]:
