@@ -109,21 +109,21 @@ def after_silence(samples: Samples) -> Samples:
 
 CLEAN = "clean"
 CHANGES: Mapping[str, Change] = {
-    "level-20dB": Change(title="20 dB softer", make=lambda samples, rng: at_level(samples, decibels=-20.0)),
-    "level+6dB": Change(title="6 dB too loud", make=lambda samples, rng: at_level(samples, decibels=6.0)),
+    "level-20dB": Change(title="20 dB softer", make=lambda samples, _: at_level(samples, decibels=-20.0)),
+    "level+6dB": Change(title="6 dB too loud", make=lambda samples, _: at_level(samples, decibels=6.0)),
     "noise-20dB": Change(title="noise, 20 dB below", make=lambda samples, rng: with_noise(samples, rng, ratio_db=20.0)),
     "noise-10dB": Change(title="noise, 10 dB below", make=lambda samples, rng: with_noise(samples, rng, ratio_db=10.0)),
     "mp3-32": Change(
-        title="mp3, 32 kbit/s", make=lambda samples, rng: coding.through_mp3(samples, SAMPLE_RATE_HZ, kilobits=32)
+        title="mp3, 32 kbit/s", make=lambda samples, _: coding.through_mp3(samples, SAMPLE_RATE_HZ, kilobits=32)
     ),
-    "8kHz": Change(title="8 kHz", make=lambda samples, rng: narrow(samples), rate_hz=NARROW_RATE_HZ),
-    "pitch+2": Change(title="2 semitones up", make=lambda samples, rng: higher(samples, semitones=2), semitones=2),
+    "8kHz": Change(title="8 kHz", make=lambda samples, _: narrow(samples), rate_hz=NARROW_RATE_HZ),
+    "pitch+2": Change(title="2 semitones up", make=lambda samples, _: higher(samples, semitones=2), semitones=2),
     "speed+1": Change(
         title="played 6 % faster",
-        make=lambda samples, rng: faster(samples, factor=SEMITONE),
+        make=lambda samples, _: faster(samples, factor=SEMITONE),
         semitones=1,
         faster=SEMITONE,
     ),
-    "silence-first": Change(title="5 s of silence first", make=lambda samples, rng: after_silence(samples)),
+    "silence-first": Change(title="5 s of silence first", make=lambda samples, _: after_silence(samples)),
 }
 """By a name that can stand in that of a file."""

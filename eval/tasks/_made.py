@@ -26,7 +26,7 @@ Samples = NDArray[np.float32]
 def samples_of(track: Track) -> Samples:
     """The samples of a rendered piece, mono at `SAMPLE_RATE_HZ`."""
     samples, rate_hz = soundfile.read(track.path, dtype="float32")
-    assert rate_hz == SAMPLE_RATE_HZ and samples.ndim == 1, f"{track.path} is not as rendering makes it"
+    assert (rate_hz, samples.ndim) == (SAMPLE_RATE_HZ, 1), f"{track.path} is not as rendering makes it"
     return np.asarray(samples, dtype=np.float32)
 
 

@@ -104,12 +104,12 @@ def meters(track: Track) -> Mapping[str, bool]:
     return _METERS.get(track.meter or "", {})
 
 
-def faster_than(track: Track) -> dict[int, bool]:
-    """Of numbers of beats a minute, whether it is faster; those near its tempo are left out."""
+def faster_than(track: Track) -> dict[str, bool]:
+    """Of numbers of beats a minute, in digits, whether it is faster; those near its tempo are left out."""
     bpm = track_facts.steady_tempo(track)
     if bpm is None:
         return {}
-    return {limit: bpm > limit for limit in _LIMITS_BPM if max(bpm / limit, limit / bpm) >= CLEARLY}
+    return {str(limit): bpm > limit for limit in _LIMITS_BPM if max(bpm / limit, limit / bpm) >= CLEARLY}
 
 
 def vocals(track: Track) -> dict[str, bool]:

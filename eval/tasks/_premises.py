@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal, TypeAlias
 
-from mllm.eval.reading import refusal
+from mllm.eval.reading import number, refusal, times
 
 Stance: TypeAlias = Literal["there", "absent", "cannot tell"]
 THERE: Stance = "there"
@@ -30,26 +30,32 @@ _DENIED = re.compile(
 _UNCHANGED = re.compile(
     r"\b(?:no change|stays?|remains?|constant|unchanged|steady|the same (?:key|tempo))\b", re.IGNORECASE
 )
-_PLACED = re.compile(
-    r"\d|\b(?:beginning|start|end|opening|throughout|entire|whole|once|twice|seconds?|minutes?|one|two|three|four|five|six|"
-    r"seven|eight|nine|ten)\b",
-    re.IGNORECASE,
+_AT_AN_END = re.compile(
+    r"\b(?:beginning|start|outset|end|opening|throughout|entire|whole|immediately|all the time)\b", re.IGNORECASE
 )
-"""What an answer says that gives a time, a number or a length."""
+"""What tells a time without a number."""
+_OFTEN = re.compile(r"\b(?:once|twice|times|stretch(?:es)?|passages?|entries|entrances|appearances?)\b", re.IGNORECASE)
+_CHANGED = re.compile(r"\b(?:chang|modulat|shift|switch|mov|accelerat|speeds? up|slows? down)", re.IGNORECASE)
+
+AskedFor: TypeAlias = Literal["time", "number", "change"]
 
 
-def read(answer: str, *, of_change: bool = False) -> Stance | None:
-    """What an answer to "when?", "how often?" or "how long?" says; a denial counts wherever in it it stands.
+def read(answer: str, asked_for: AskedFor) -> Stance | None:
+    """What an answer to a question says of that which the question takes for granted.
 
-    Args:
-        answer: in free words.
-        of_change: whether it was asked about a change: what stays the same denies that.
+    A denial counts wherever in the answer it stands. Otherwise only what answers the question takes it for real: a
+    time or a length, a number of times, or a change; other facts say nothing of it.
     """
-    if _DENIED.search(answer) or (of_change and _UNCHANGED.search(answer)):
+    if _DENIED.search(answer) or (asked_for == "change" and _UNCHANGED.search(answer)):
         return ABSENT
     if refusal.read(answer):
         return CANNOT_TELL
-    return THERE if _PLACED.search(answer) else None
+    timed = bool(times.read(answer)) or _AT_AN_END.search(answer) is not None
+    if asked_for == "change":
+        return THERE if timed or _CHANGED.search(answer) else None
+    if asked_for == "number":
+        return THERE if timed or _OFTEN.search(answer) or number.read(answer) is not None else None
+    return THERE if timed else None
 
 
 def read_unknowable(answer: str) -> Stance | None:

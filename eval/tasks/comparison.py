@@ -123,8 +123,8 @@ def _differing(
 ) -> Iterator[tuple[Track, Track, str]]:
     """Pairs of which one clearly has more."""
     for one, other in _couples(tracks, rng):
-        values = value(one), value(other)
-        if values[0] is not None and values[1] is not None and clearly(min(values), max(values)):
+        less, more = value(one), value(other)
+        if less is not None and more is not None and clearly(min(less, more), max(less, more)):
             yield one, other, ""
 
 
@@ -294,4 +294,3 @@ def figures(questions: Sequence[Question], said: Sequence[Said]) -> Mapping[str,
         "both_orders": _matched.both_right(questions, earned),
         "first": statistic.share(named),
     }
-

@@ -27,6 +27,8 @@ from mllm.eval.task_about import About, Figure
 from mllm.eval.tasks import _made, _matched
 from mllm.instruct_data import in_words, track_facts
 from mllm.instruct_data.asked import ask, phrasings
+from mllm.instruct_data.augment import _known
+from mllm.instruct_data.augment._not_heard_wordings import WORDINGS
 from mllm.instruct_data.exchanges import Draw
 from mllm.instruct_data.tracks import Track
 from mllm.messages import Audio
@@ -182,7 +184,7 @@ def _of_entry(recording: Track, minute: int, rng: random.Random) -> list[Questio
     if not names:
         return []
     name = rng.choice(names)
-    text = ask(Draw(rng=rng, held_out=True), phrasings("when")["enters"], name=name)
+    text = _known.worded(WORDINGS["enters"], Draw(rng=rng, held_out=True), _known.words(name))
     answer = in_words.sentence(f"the {name} enters at {in_words.stamp(first[name])}.")
     return [_question(recording, minute, "first", text, first[name], answer, name)]
 

@@ -64,7 +64,7 @@ def load(music: Music) -> Sequence[Question]:
     return found
 
 
-_KNOWN: Mapping[str, Callable[..., Mapping[str, bool] | Mapping[int, bool]]] = {
+_KNOWN: Mapping[str, Callable[[Track], Mapping[str, bool]]] = {
     "instrument": _matched.instruments,
     "vocals": _matched.vocals,
     "mode": _matched.modes,
@@ -73,10 +73,10 @@ _KNOWN: Mapping[str, Callable[..., Mapping[str, bool] | Mapping[int, bool]]] = {
 }
 
 
-def _pair(kind: str, one: Asked[Track, str | int], rng: random.Random) -> list[Question]:
+def _pair(kind: str, one: Asked[Track, str], rng: random.Random) -> list[Question]:
     """The two questions about one thing."""
     of_sound = kind in ("instrument", "vocals")
-    said = _known.said(rng, str(one.thing)) if kind == "instrument" else str(one.thing)
+    said = _known.said(rng, one.thing) if kind == "instrument" else one.thing
     pattern = WORDINGS["pair"].choose(rng, held_out=True) if of_sound else rng.choice(STATED)
     found = []
     for polarity in ("affirmative", "negated"):
@@ -102,11 +102,11 @@ def _pair(kind: str, one: Asked[Track, str | int], rng: random.Random) -> list[Q
     return found
 
 
-def _fact(kind: str, thing: str | int) -> str:
+def _fact(kind: str, thing: str) -> str:
     return {"mode": f"in a {thing} key", "meter": f"in {thing} time", "tempo": f"faster than {thing} BPM"}[kind]
 
 
-def _why(kind: str, one: Asked[Track, str | int], said: str) -> str:
+def _why(kind: str, one: Asked[Track, str], said: str) -> str:
     """The clause behind the verdict."""
     if kind == "instrument":
         return _known.heard([said], []) if one.true else _known.heard([], [said])
@@ -131,4 +131,3 @@ def figures(questions: Sequence[Question], said: Sequence[Said]) -> Mapping[str,
         )
     found["yes"] = statistic.share([float(yes_no.read(one.text) is True) for one in said])
     return found
-

@@ -21,7 +21,7 @@ from mllm.eval.statistic import OfSums, Statistic
 from mllm.eval.task_about import About, Figure
 from mllm.eval.tasks import _matched, _premises
 from mllm.eval.tasks._matched import Asked
-from mllm.eval.tasks._premises import ABSENT, CANNOT_TELL, THERE, Stance
+from mllm.eval.tasks._premises import ABSENT, CANNOT_TELL, THERE, AskedFor, Stance
 from mllm.facts import INSTRUMENTS
 from mllm.instruct_data import in_words, track_facts
 from mllm.instruct_data.asked import ask
@@ -48,7 +48,15 @@ ABOUT = About(
 
 _QUESTIONS: Mapping[str, int] = {"presence": 48, "time": 32, "unknowable": 16, "section": 12, "change": 12}
 """How many of each kind."""
-_OF_TIME = ("enters", "stops", "entries", "lasting")
+_INTENTS: Mapping[str, tuple[str, ...]] = {
+    "presence": ("has",),
+    "time": ("enters", "stops", "entries", "lasting"),
+    "unknowable": tuple(UNKNOWABLE),
+    "section": ("section_begin", "section_length"),
+    "change": ("change",),
+}
+_FOR: Mapping[str, AskedFor] = {"entries": "number", "change": "change"}
+"""What is asked for where it is neither a time nor a length."""
 _SHORTEST_NAME = 3
 """Letters of the name of a section that says what it is for."""
 
@@ -56,11 +64,10 @@ _SHORTEST_NAME = 3
 def load(music: Music) -> Sequence[Question]:
     """Questions of every kind, each thing as often where it is as where it is not."""
     tracks = music.short()
-    found = []
+    found: list[Question] = []
     for kind, usual in _QUESTIONS.items():
         rng = random.Random(f"{music.seed}/not_heard/{kind}")
-        for one in _matched.in_twos(tracks, rng, _KNOWN[kind], music.count(usual)):
-            found.append(_question(kind, one, rng))
+        found += [_question(kind, one, rng) for one in _matched.in_twos(tracks, rng, _KNOWN[kind], music.count(usual))]
     return found
 
 
@@ -92,13 +99,14 @@ _KNOWN: Mapping[str, Callable[[Track], Mapping[str, bool]]] = {
 
 
 def _question(kind: str, one: Asked[Track, str], rng: random.Random) -> Question:
-    question, answer = _WORDED[kind](one, rng)
+    intent = rng.choice(_INTENTS[kind])
+    question, answer = _WORDED[kind](one, intent, rng)
     expected: Stance = ABSENT if not one.true else CANNOT_TELL if kind == "unknowable" else THERE
     labels = ("yes", "no") if kind == "presence" else ("heard", "not heard")
     return Question(
         id=f"{kind}/{one.about.id}/{one.thing}",
         messages=asked(question, [Audio(source=Path(one.about.path))]),
-        truth={"asked": one.thing, "heard": one.true, "expected": expected},
+        truth={"asked": one.thing, "heard": one.true, "expected": expected, "for": _FOR.get(intent, "time")},
         references=(answer,),
         unit=one.about.id,
         template=f"not_heard/{kind}",
@@ -107,15 +115,15 @@ def _question(kind: str, one: Asked[Track, str], rng: random.Random) -> Question
     )
 
 
-def _presence(one: Asked[Track, str], rng: random.Random) -> tuple[str, str]:
+def _presence(one: Asked[Track, str], intent: str, rng: random.Random) -> tuple[str, str]:
     said = _known.said(rng, one.thing)
-    question = ask(Draw(rng=rng, held_out=True), QUESTIONS["has"], name=said, a_name=_known.with_article(said))
+    question = ask(Draw(rng=rng, held_out=True), QUESTIONS[intent], name=said, a_name=_known.with_article(said))
     heard = _known.heard([said], []) if one.true else _known.heard([], [said])
     return question, f"{'Yes' if one.true else 'No'}, {heard}."
 
 
-def _time(one: Asked[Track, str], rng: random.Random) -> tuple[str, str]:
-    said, intent = _known.said(rng, one.thing), rng.choice(_OF_TIME)
+def _time(one: Asked[Track, str], intent: str, rng: random.Random) -> tuple[str, str]:
+    said = _known.said(rng, one.thing)
     question = _known.worded(WORDINGS[intent], Draw(rng=rng, held_out=True), _known.words(said))
     return question, _told(one, intent, said) if one.true else _missing(said)
 
@@ -136,14 +144,13 @@ def _missing(said: str) -> str:
     return f"There {_known.words(said)['is']} no {said} in this recording."
 
 
-def _unknowable(one: Asked[Track, str], rng: random.Random) -> tuple[str, str]:
-    said, what = _known.said(rng, one.thing), rng.choice(tuple(UNKNOWABLE))
-    question = _known.worded(UNKNOWABLE[what], Draw(rng=rng, held_out=True), _known.words(said))
-    return question, cannot_tell(what) if one.true else _missing(said)
+def _unknowable(one: Asked[Track, str], intent: str, rng: random.Random) -> tuple[str, str]:
+    said = _known.said(rng, one.thing)
+    question = _known.worded(UNKNOWABLE[intent], Draw(rng=rng, held_out=True), _known.words(said))
+    return question, cannot_tell(intent) if one.true else _missing(said)
 
 
-def _section(one: Asked[Track, str], rng: random.Random) -> tuple[str, str]:
-    intent = rng.choice(("section_begin", "section_length"))
+def _section(one: Asked[Track, str], intent: str, rng: random.Random) -> tuple[str, str]:
     question = _known.worded(WORDINGS[intent], Draw(rng=rng, held_out=True), {"section": one.thing})
     if not one.true:
         return question, _missing(one.thing)
@@ -152,8 +159,8 @@ def _section(one: Asked[Track, str], rng: random.Random) -> tuple[str, str]:
     return question, f"The {one.thing} {told} seconds."
 
 
-def _change(one: Asked[Track, str], rng: random.Random) -> tuple[str, str]:
-    question = _known.worded(WORDINGS[f"{one.thing}_change"], Draw(rng=rng, held_out=True), {})
+def _change(one: Asked[Track, str], intent: str, rng: random.Random) -> tuple[str, str]:
+    question = _known.worded(WORDINGS[f"{one.thing}_{intent}"], Draw(rng=rng, held_out=True), {})
     if not one.true:
         return question, f"The {one.thing} does not change."
     if one.thing == "key":
@@ -163,7 +170,7 @@ def _change(one: Asked[Track, str], rng: random.Random) -> tuple[str, str]:
     return question, f"The tempo begins to change at about {began.begin:.1f} seconds."
 
 
-_WORDED: Mapping[str, Callable[[Asked[Track, str], random.Random], tuple[str, str]]] = {
+_WORDED: Mapping[str, Callable[[Asked[Track, str], str, random.Random], tuple[str, str]]] = {
     "presence": _presence,
     "time": _time,
     "unknowable": _unknowable,
@@ -180,7 +187,7 @@ def _stance(question: Question, said: Said) -> Stance | None:
         return None if verdict is None else THERE if verdict else ABSENT
     if kind == "unknowable":
         return _premises.read_unknowable(said.text)
-    return _premises.read(said.text, of_change=kind == "change")
+    return _premises.read(said.text, question.truth["for"])
 
 
 def credit(question: Question, said: Said) -> float | None:

@@ -77,7 +77,7 @@ def _truth(track: Track, fact: str) -> str | float | None:
 
 
 def _evenly(tracks: Sequence[Track], fact: str, rng: random.Random, count: int) -> list[Track]:
-    """Pieces of which the fact is known, of each value (meters are few) as many as of any other, as far as there are."""
+    """Pieces of which the fact is known, of each value as many as of any other, as far as there are; meters are few."""
     of_value: dict[str | float, list[Track]] = {}
     for track in rng.sample(tracks, len(tracks)):
         value = _truth(track, fact)

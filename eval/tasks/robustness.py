@@ -24,7 +24,7 @@ from mllm.eval.reading import key as key_reading
 from mllm.eval.reading import tempo as tempo_reading
 from mllm.eval.statistic import Ratio, Statistic
 from mllm.eval.task_about import About, Figure
-from mllm.eval.tasks import _changes, _made, _matched
+from mllm.eval.tasks import _made, _matched
 from mllm.eval.tasks._changes import CHANGES, CLEAN, Change
 from mllm.eval.tasks._matched import Asked
 from mllm.instruct_data import track_facts

@@ -15,7 +15,7 @@ from pathlib import Path
 from mllm.eval import statistic
 from mllm.eval.music import Music
 from mllm.eval.questions import Question, Said, asked
-from mllm.eval.reading import yes_no
+from mllm.eval.reading import instruments
 from mllm.eval.statistic import Statistic
 from mllm.eval.task_about import About, Figure
 from mllm.eval.tasks import _made, _matched, _which
@@ -60,7 +60,7 @@ WHICH_FIRST = (
 PART = {
     "faster": (
         "The recording consists of two parts. Is the quicker one the first or the second?",
-        "Halfway through, another piece follows. Which of the two runs at more beats a minute, the first or the second?",
+        "Halfway through, another piece follows. Which of the two has more beats a minute, the first or the second?",
         "Two pieces in a row: in which place is the one with the higher tempo, first or second?",
     ),
     "minor": (
@@ -83,8 +83,8 @@ def load(music: Music) -> Sequence[Question]:
     found: list[Question] = []
     for kind in ("before", "which_first"):
         rng = random.Random(f"{music.seed}/temporal_order/{kind}")
-        for one in _matched.in_twos(tracks, rng, _orders, music.count(_QUESTIONS[kind])):
-            found.append(_of_instruments(kind, one, rng))
+        twos = _matched.in_twos(tracks, rng, _orders, music.count(_QUESTIONS[kind]))
+        found += [_of_instruments(kind, one, rng) for one in twos]
     return found + _of_parts(music, tracks)
 
 
@@ -189,23 +189,29 @@ def credit(question: Question, said: Said) -> float | None:
 
 
 def _first_named(answer: str, asked_about: Sequence[str]) -> str | None:
-    """The one of two instruments that an answer gives as the earlier: the only one, or the one that stands first.
+    """The one of two instruments that an answer gives as the earlier: the only one it affirms, or the first of both.
 
     "After" between the two names turns the order round; "the former" and "the latter" are meant as in the question.
     """
     place = re.match(r"\W*(?:the )?(former|latter)\b", answer, re.IGNORECASE)
     if place is not None:
         return asked_about[0 if place[1].lower() == "former" else 1]
-    places = {
-        name: match.start()
-        for name in asked_about
-        if (match := re.search(rf"(?<!\bnot the )\b{re.escape(name)}\b", answer, re.IGNORECASE))
-    }
-    order = sorted(places, key=lambda name: places[name])
-    if len(order) < 2:
-        return order[0] if order else None
-    between = answer[places[order[0]] : places[order[1]]]
-    return order[1] if re.search(r"\b(?:after|follows?|waits? for|later than)\b", between, re.IGNORECASE) else order[0]
+    affirmed = [name for name in asked_about if name in instruments.read(answer)]
+    if len(affirmed) < 2:
+        return affirmed[0] if affirmed else None
+    places = [_place(answer, name) for name in affirmed]
+    if None in places:
+        return None
+    (begin, earlier), (end, later) = sorted(zip(places, affirmed, strict=True))
+    turned = re.search(r"\b(?:after|follows?|waits? for|later than)\b", answer[begin:end], re.IGNORECASE)
+    return later if turned else earlier
+
+
+def _place(answer: str, name: str) -> int | None:
+    """Where an answer first names an instrument."""
+    names = "|".join(map(re.escape, {name, *in_words.SAID.get(name, ())}))
+    match = re.search(rf"\b(?:{names})\b", answer, re.IGNORECASE)
+    return None if match is None else match.start()
 
 
 def figures(questions: Sequence[Question], said: Sequence[Said]) -> Mapping[str, Statistic]:
