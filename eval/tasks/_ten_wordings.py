@@ -37,7 +37,7 @@ WORDINGS: Mapping[str, tuple[str, ...]] = {
         "How would you fill in the two stacked numbers after the clef?",
         "A conductor wonders which beating pattern to use. Under which time signature is this written?",
         "Counting along from one strong beat to the next, which time signature do you arrive at?",
-        "yo whats the time sig on this",
+        "yo if u had to clap it, which time sig would that be",
         "Before we sight-read it, I should write the meter on the board. What goes there?",
         "Into which kind of measure, written as a fraction, do the beats fall?",
         "My notation program wants a time signature before I may enter this tune. What do I choose?",

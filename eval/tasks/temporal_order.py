@@ -123,7 +123,7 @@ def _of_instruments(kind: str, one: Asked[Track, tuple[str, str]], rng: random.R
 def _of_parts(music: Music, tracks: Sequence[Track]) -> list[Question]:
     """Two pieces end to end in either order, asked the same."""
     folder = music.made(f"temporal_order-{ABOUT.version}")
-    count = max(1, music.count(_QUESTIONS["part"]) // 2)
+    count = max(2, music.count(_QUESTIONS["part"]) // 2)
     found: list[Question] = []
     used: set[str] = set()
     for number in range(count):
