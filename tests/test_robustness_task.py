@@ -45,7 +45,8 @@ def files(questions: list[Question]) -> dict[str, Path]:
 
 
 def read(path: Path) -> tuple[np.ndarray, int]:
-    return soundfile.read(path, dtype="float64")
+    samples, rate = soundfile.read(path, dtype="float64")
+    return np.asarray(samples), int(rate)
 
 
 def power_db(samples: np.ndarray) -> float:
