@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install install-serve demo test check format bench clean
+.PHONY: help install install-serve demo eval test check format bench clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -41,6 +41,9 @@ demo: install ## Caption, describe and question AUDIO=file (default: the shipped
 	$(BIN)/mllm describe "$(AUDIO)" --json
 	$(BIN)/mllm ask "$(AUDIO)" "What key is this piece in?"
 	$(BIN)/mllm ask "$(AUDIO)" "Which instruments do you hear?"
+
+eval: install ## Measure the shipped checkpoint on rendered music, with blind controls
+	$(BIN)/mllm eval run
 
 test: install ## Run the tests
 	$(BIN)/pytest

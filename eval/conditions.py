@@ -15,17 +15,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from mllm.errors import ConfigError
 from mllm.eval.questions import Question
-from mllm.messages import Audio, Message
+from mllm.messages import Audio, Text
 
-HEARD, SILENCE, NOISE, ANOTHER = "heard", "silence", "noise", "another recording"
+HEARD, SILENCE, NOISE, ANOTHER, TOLD = "heard", "silence", "noise", "another recording", "told as text"
 CONDITIONS: Mapping[str, str] = {
     HEARD: "the recording itself",
     SILENCE: "digital silence in its place",
     NOISE: "pink noise in its place",
     ANOTHER: "another recording of the same task in its place",
+    TOLD: "the true facts in English in its place: what the backbone reads",
 }
 BLIND = (SILENCE, NOISE, ANOTHER)
 
@@ -40,6 +42,8 @@ def put(condition: str, questions: Sequence[Question], *, seed: int) -> list[Que
         return list(questions)
     if condition == ANOTHER:
         return _others(questions, seed)
+    if condition == TOLD:
+        return [_with(question, [Text(text=question.told or "")]) for question in questions]
     sound = silence() if condition == SILENCE else noise()
     return [_with(question, [Audio(source=sound)] * len(question.recordings)) for question in questions]
 
@@ -115,20 +119,17 @@ def answers_of_others(questions: Sequence[Question], *, seed: int) -> list[str]:
     return given
 
 
-def _with(question: Question, sounds: Sequence[Audio]) -> Question:
-    """The question with other recordings, in their order."""
-    waiting = iter(sounds)
-    spoken = tuple(
-        Message(
-            role=message.role,
-            parts=tuple(next(waiting) if isinstance(part, Audio) else part for part in message.parts),
-        )
-        for message in question.messages
-    )
-    return dataclasses.replace(question, messages=spoken)
+def _with(question: Question, others: Sequence[Audio | Text]) -> Question:
+    """The question with something else in the places of its recordings; places beyond the last of them stay empty."""
+    waiting = iter(others)
+    spoken = []
+    for message in question.messages:
+        parts = (next(waiting, None) if isinstance(part, Audio) else part for part in message.parts)
+        spoken.append(dataclasses.replace(message, parts=tuple(part for part in parts if part is not None)))
+    return dataclasses.replace(question, messages=tuple(spoken))
 
 
-def _file(samples: np.ndarray) -> bytes:
+def _file(samples: NDArray[np.float64]) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, _RATE_HZ, format="WAV", subtype="PCM_16")
     return buffer.getvalue()

@@ -17,7 +17,6 @@ from typing import Any
 from mllm import registry
 from mllm.errors import ConfigError, MllmError
 from mllm.eval import suite
-from mllm.instruct_data import data_set
 from mllm.instruct_data.records import Record
 from mllm.instruct_data.tracks import Track
 from mllm.messages import Audio
@@ -61,7 +60,7 @@ class Music:
 
     def made(self, name: str) -> Path:
         """A folder for recordings that a task makes from rendered ones; what is there already can be taken again."""
-        place = suite.place(self.folder, self.size) / "made" / name
+        place = suite.place(self.folder).absolute() / "made" / name
         place.mkdir(parents=True, exist_ok=True)
         return place
 
@@ -103,10 +102,7 @@ class Music:
         return [dataclasses.replace(row, path=str(folder / row.path)) for row in rows]
 
     def _tracks(self, kind: str) -> list[Track]:
-        folder = suite.ensure(self.folder, kind, size=self.size, tell=self.tell)
-        return [
-            dataclasses.replace(track, path=str(folder / track.path)) for track in data_set.read_tracks(folder, "test")
-        ]
+        return suite.pieces(self.folder, kind, size=self.size, tell=self.tell)
 
     def _of_source(self, key: str, function: str, options: Mapping[str, Any]) -> tuple[Path, list[Any]]:
         module: types.ModuleType = registry.find("source", key)
@@ -115,10 +111,14 @@ class Music:
         if give is None:
             raise AbsentError(f"{module.ABOUT.title} gives no {function}")
         taken = inspect.signature(give).parameters
-        usable, bad = [], []
+        usable: list[Any] = []
+        bad: list[MllmError] = []
         try:
             for row in give(folder, **{name: value for name, value in options.items() if name in taken}):
-                (bad if isinstance(row, MllmError) else usable).append(row)
+                if isinstance(row, MllmError):
+                    bad.append(row)
+                else:
+                    usable.append(row)
         except ConfigError as error:
             raise AbsentError(str(error)) from error
         if bad:

@@ -7,6 +7,7 @@ file.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -55,6 +56,9 @@ class Question:
     given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """What else a model is told, as JSON: of a ranking, `candidates` (ids) and `history`, `liked`, `disliked` (ids),
     and `text`."""
+    told: str | None = None
+    """True facts in English, which stand in the place of the recordings under the condition "told as text"; None: the
+    task does not tell."""
     groups: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Kinds by which figures are shown apart, such as {"polarity": "negated"} or {"noise": "10 dB"}."""
     max_new_tokens: int = 64
@@ -106,6 +110,11 @@ def _plain(part: Any) -> Any:
     (spoken,) = messages.to_json([Message(role="user", parts=(part,))])
     content = spoken["content"]
     if isinstance(part, Audio):
-        name = part.source.name if not isinstance(part.source, bytes) else hashlib.sha256(part.source).hexdigest()
+        name = part.source.name if not isinstance(part.source, bytes) else _sha256(part.source)
         return ["audio", name, part.start, part.end]
     return content
+
+
+@functools.lru_cache(maxsize=64)
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

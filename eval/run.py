@@ -29,7 +29,6 @@ from mllm.eval.questions import Question, Said
 from mllm.eval.results import Results, TaskResult
 
 SETTINGS = "settings.json"
-PARTS = "answers.part.jsonl"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,8 +48,21 @@ class Settings:
     resamples: int = statistic.RESAMPLES
 
 
-def run(settings: Settings, models: Sequence[Model], music: Music, tell: Callable[[str], object]) -> Results:
+def run(
+    settings: Settings,
+    models: Sequence[Model],
+    music: Music,
+    tell: Callable[[str], object],
+    say: Callable[[str], object] = lambda _: None,
+) -> Results:
     """Ask everything and score it.
+
+    Args:
+        settings: how.
+        models: whom.
+        music: about what.
+        tell: told what is done now.
+        say: told, a sentence a task, what was done.
 
     Raises:
         ConfigError: the folder holds a run of other settings, or two models have one name.
@@ -61,7 +73,7 @@ def run(settings: Settings, models: Sequence[Model], music: Music, tell: Callabl
     began = time.perf_counter()
     settings.out.mkdir(parents=True, exist_ok=True)
     _claim(settings, models, music)
-    kept = Answers(settings.out / PARTS)
+    kept = Answers(settings.out / results.ANSWERS)
     skipped: dict[str, str] = {}
     found: dict[str, TaskResult] = {}
     lines: list[dict[str, Any]] = []
@@ -72,23 +84,25 @@ def run(settings: Settings, models: Sequence[Model], music: Music, tell: Callabl
             questions = _limited(task.load(music), settings.limit)
         except AbsentError as error:
             skipped[name] = str(error)
-            tell(f"{name} is skipped: {error}")
+            say(f"{name} is skipped: {error}")
             continue
         if not questions:
             skipped[name] = "there is nothing to ask"
             continue
+        since = time.perf_counter()
         _check(name, questions)
         asking = _Asking(name, task, questions, settings, kept, tell)
         material = task.material(music) if hasattr(task, "material") else None
         found[name] = asking.result(models, material)
         lines += asking.lines()
+        say(f"{name}: {len(questions)} questions, {time.perf_counter() - since:.0f} s")
     final = Results(
         run=_record(settings, music, began),
         models={model.name: dict(model.description) for model in models},
         tasks=found,
         skipped=skipped,
     )
-    Answers(settings.out / results.ANSWERS).finish(lines)
+    kept.finish(lines)
     results.write(final, settings.out / results.NAME)
     return final
 
@@ -148,13 +162,14 @@ class _Asking:
             (results.BLIND_ANSWERER, answerer, self._questions, said) for answerer, said in self._blind.items()
         ]
         for model, condition, asked, said in everyone:
-            for question, one in zip(asked, said, strict=True):
-                key = answers.key(self._versioned, model, condition, question)
+            put = self._put(condition, asked)
+            for question, one, as_put in zip(asked, said, put, strict=True):
+                key = answers.key(self._versioned, model, condition, as_put)
                 yield answers.line(key, question, one, self._task.credit(question, one))
 
     def _answers(self, model: Model, asked: Sequence[Question], condition: str) -> list[Said]:
         """What is kept, and what is asked now."""
-        put = conditions.put(condition, asked, seed=self._settings.seed)
+        put = self._put(condition, asked)
         keys = [answers.key(self._versioned, model.name, condition, question) for question in put]
         missing = [place for place, key in enumerate(keys) if self._kept.known(key) is None]
         said: dict[int, Said] = {}
@@ -165,11 +180,18 @@ class _Asking:
             self._tell(f"{self._name}, {model.name}, {condition}: {number} of {len(missing)}")
         return [said.get(place) or self._kept.known(key) or Said(error="unanswered") for place, key in enumerate(keys)]
 
+    def _put(self, condition: str, asked: Sequence[Question]) -> Sequence[Question]:
+        """The questions as they are asked under a condition; blind answerers are asked what they do not hear."""
+        known = condition in conditions.CONDITIONS
+        return conditions.put(condition, asked, seed=self._settings.seed) if known else asked
+
 
 def _conditions(model: Model, asked: Sequence[Question]) -> tuple[str, ...]:
     """Blind controls are for whoever listens, where there is anything to hear; nothing turns them off."""
-    hears = model.listens and any(question.recordings for question in asked)
-    return tuple(conditions.CONDITIONS) if hears else (conditions.HEARD,)
+    if not model.listens or not any(question.recordings for question in asked):
+        return (conditions.HEARD,)
+    told = all(question.told is not None for question in asked)
+    return (conditions.HEARD, *conditions.BLIND, *((conditions.TOLD,) if told else ()))
 
 
 def _limited(questions: Sequence[Question], limit: int | None) -> list[Question]:

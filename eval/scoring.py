@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from mllm.eval import conditions, statistic
+from mllm.eval.metrics import calibration
 from mllm.eval.questions import Question, Said
 from mllm.eval.results import FigureResult, Gain, TaskResult
 from mllm.eval.statistic import Draws, Estimate, Statistic
@@ -17,6 +18,12 @@ from mllm.eval.task_about import About, Figure
 
 SCORE = "score"
 """The only figure of a task that says none."""
+
+CALIBRATION = {
+    "ece": Figure(title="calibration error of the confidences (ECE)", better="lower"),
+    "aurc": Figure(title="area under risk and coverage", better="lower"),
+}
+"""Figures of every task that a model answers with confidences."""
 
 OfModel: TypeAlias = Mapping[str, Sequence[Said]]
 """By condition."""
@@ -53,13 +60,16 @@ def score(
     draws = statistic.draw([question.unit for question in questions], resamples=resamples, seed=seed)
     lines = {name: figures(task, questions, answers) for name, answers in blind.items()}
     found = {}
-    for name, figure in about.figures.items():
+    for name, figure in (dict(about.figures) | CALIBRATION).items():
+        scores = {model: one.scores(name) for model, one in scored.items()}
+        if name in CALIBRATION and not any(scores.values()):
+            continue
         found[name] = FigureResult(
             title=figure.title,
             better=figure.better,
             headline=figure.headline,
             chance=figure.chance,
-            scores={model: one.scores(name) for model, one in scored.items()},
+            scores=scores,
             blind={
                 line: statistic.estimate(of_line[name], draws) for line, of_line in lines.items() if name in of_line
             },
@@ -82,11 +92,17 @@ def score(
 
 
 def figures(task: types.ModuleType, questions: Sequence[Question], said: Sequence[Said]) -> Mapping[str, Statistic]:
-    """Every figure of a task over these questions."""
-    if hasattr(task, "figures"):
-        given: Mapping[str, Statistic] = task.figures(questions, said)
-        return given
-    return {SCORE: statistic.share(credits_of(task, questions, said))}
+    """Every figure of a task over these questions, and those of the confidences where there are any."""
+    earned = credits_of(task, questions, said)
+    found: dict[str, Statistic] = (
+        dict(task.figures(questions, said)) if hasattr(task, "figures") else {SCORE: statistic.share(earned)}
+    )
+    confidences = [one.confidence for one in said]
+    judged = any(sure is not None and credit is not None for sure, credit in zip(confidences, earned, strict=True))
+    if judged:
+        found["ece"] = calibration.ece(confidences, earned)
+        found["aurc"] = calibration.area_under_risk_coverage(confidences, earned)
+    return found
 
 
 def credits_of(task: types.ModuleType, questions: Sequence[Question], said: Sequence[Said]) -> list[float | None]:
@@ -125,10 +141,10 @@ class _Scored:
 
     def gain(self, name: str, figure: Figure) -> Gain | None:
         """Over the best of all that do not hear; none where nothing blind stands beside the model."""
-        lines = {condition: found for condition, found in self._own.items() if condition != conditions.HEARD}
+        lines = {condition: found for condition, found in self._own.items() if condition in conditions.BLIND}
         lines |= self._blind
         heard = self._own[conditions.HEARD].get(name)
-        if figure.better == "neither" or heard is None or not lines:
+        if figure.better == "neither" or name in CALIBRATION or heard is None or not lines:
             return None
         sign = 1.0 if figure.better == "higher" else -1.0
         gains = {

@@ -46,7 +46,8 @@ class Ratio:
         """The ratio in each resample; NaN where the denominators are all 0."""
         totals = weights @ self.denominators
         sums = weights @ self.numerators
-        return np.divide(sums, totals, out=np.full(len(totals), np.nan), where=totals > 0)
+        values: Values = np.divide(sums, totals, out=np.full(len(totals), np.nan), where=totals > 0)
+        return values
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

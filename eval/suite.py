@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import hashlib
 import importlib.util
 import json
 import multiprocessing
@@ -20,15 +21,19 @@ from pathlib import Path
 from filelock import FileLock
 
 from mllm.errors import ConfigError
-from mllm.instruct_data import data_set, tracks
+from mllm.instruct_data import tracks
 from mllm.instruct_data.fonts import Font
 from mllm.instruct_data.pieces import PieceMaker, PieceSettings, write_piece
 from mllm.instruct_data.synth import backend_in_use
+from mllm.instruct_data.tracks import Track
 
 VERSION = "1"
 """Grows whenever the pieces change."""
 SEED = 6_000_606
 FONT = "TimGM6mb.sf2"
+_KNOWN = "known"
+_AT_ONCE = 10
+"""Pieces that a process renders with a sound font loaded once."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,30 +55,38 @@ def default_folder() -> Path:
     return Path(cache) / "mllm" / "eval"
 
 
-def place(folder: Path, size: float) -> Path:
-    """Folder of the pieces of this version and size, below `folder`."""
-    share = "" if size == 1.0 else f"-{size:g}"
-    return folder / f"suite-{VERSION}-{backend_in_use(None)}{share}"
+def place(folder: Path) -> Path:
+    """Folder of the pieces of this version, below `folder`."""
+    return folder / f"suite-{VERSION}-{backend_in_use(None)}"
 
 
-def ensure(folder: Path, kind: str, *, size: float, tell: Callable[[str], object]) -> Path:
-    """The folder of the pieces of a kind, made where they are absent; what was begun is gone on with.
+def pieces(folder: Path, kind: str, *, size: float, tell: Callable[[str], object]) -> list[Track]:
+    """The pieces of a kind, made where they are absent; what was begun is gone on with. Paths are absolute.
 
     Args:
         folder: for all rendered music of evaluations.
         kind: a key of `KINDS`.
-        size: share of the pieces, in (0, 1].
+        size: share of the pieces, in (0, 1]; a smaller one gives the first of them.
         tell: told how far it is.
 
     Raises:
         ConfigError: no synthesizer or no sound font is installed.
     """
-    found = place(folder, size) / kind
-    found.mkdir(parents=True, exist_ok=True)
+    found = place(folder).absolute() / kind
+    count = max(2, round(KINDS[kind].pieces * size))
+    (found / _KNOWN).mkdir(parents=True, exist_ok=True)
     with FileLock(found.with_suffix(".lock")):
-        if not (found / data_set.MANIFEST).is_file():
-            _make(found, KINDS[kind], max(2, round(KINDS[kind].pieces * size)), tell)
-    return found
+        missing = [index for index in range(count) if not _fact_file(found, index).is_file()]
+        if missing:
+            _make(found, KINDS[kind], missing, tell)
+    made = [tracks.from_json(json.loads(_fact_file(found, index).read_text("utf-8"))) for index in range(count)]
+    return [dataclasses.replace(track, path=str(found / track.path)) for track in made]
+
+
+def digest(made: Sequence[Track]) -> str:
+    """A hash of everything that is known of pieces, and of which they are."""
+    lines = (tracks.line(dataclasses.replace(track, path=Path(track.path).name)) for track in made)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def font() -> Path:
@@ -92,24 +105,15 @@ def font() -> Path:
     return path
 
 
-def _make(found: Path, kind: _Kind, count: int, tell: Callable[[str], object]) -> None:
-    known = found / "known"
-    known.mkdir(exist_ok=True)
+def _make(found: Path, kind: _Kind, missing: Sequence[int], tell: Callable[[str], object]) -> None:
     settings = _settings(kind)
-    missing = [index for index in range(count) if not (known / f"{index}.json").is_file()]
-    workers = min(os.cpu_count() or 1, len(missing)) or 1
-    shares = [missing[number::workers] for number in range(workers)]
+    workers = min(os.cpu_count() or 1, len(missing))
+    chunks = [missing[at : at + _AT_ONCE] for at in range(0, len(missing), _AT_ONCE)]
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        done = count - len(missing)
-        tell(f"rendering music: {done} of {count} pieces")
-        waiting = [pool.submit(_render, found, settings, chunk) for share in shares for chunk in _chunks(share)]
-        for one in concurrent.futures.as_completed(waiting):
+        done = 0
+        for one in concurrent.futures.as_completed([pool.submit(_render, found, settings, chunk) for chunk in chunks]):
             done += one.result()
-            tell(f"rendering music: {done} of {count} pieces")
-    made = [tracks.from_json(json.loads((known / f"{index}.json").read_text("utf-8"))) for index in range(count)]
-    data_set.write_tracks(found / data_set.TRACKS / data_set.file_name("test", 0, 1), made)
-    about = {"version": VERSION, "pieces": count, "seconds": sum(track.seconds or 0.0 for track in made)}
-    _write(found / data_set.MANIFEST, json.dumps(about, indent=1) + "\n")
+            tell(f"rendering music: {done} of {len(missing)} pieces")
 
 
 def _settings(kind: _Kind) -> PieceSettings:
@@ -125,18 +129,19 @@ def _settings(kind: _Kind) -> PieceSettings:
     )
 
 
-def _chunks(indices: Sequence[int], size: int = 10) -> list[Sequence[int]]:
-    return [indices[at : at + size] for at in range(0, len(indices), size)]
-
-
 def _render(found: Path, settings: PieceSettings, indices: Sequence[int]) -> int:
     """Render pieces in a process of the pool."""
     maker = PieceMaker(settings)
     for index in indices:
         piece = maker.make(index)
         write_piece(found, piece)
-        _write(found / "known" / f"{index}.json", tracks.line(piece.track))
+        _write(_fact_file(found, index), tracks.line(piece.track))
     return len(indices)
+
+
+def _fact_file(found: Path, index: int) -> Path:
+    """Where the facts of a piece are; written after its recording, so that a piece that has it is whole."""
+    return found / _KNOWN / f"{index}.json"
 
 
 def _write(path: Path, text: str) -> None:

@@ -23,8 +23,8 @@ from jsonargparse import auto_cli
 
 from mllm import checkpoint
 from mllm.errors import MllmError
-from mllm.eval import intervals
-from mllm.eval.metrics import Ratio
+from mllm.eval import statistic
+from mllm.eval.statistic import Ratio
 from mllm.train import reward_data, reward_scores, reward_training
 from mllm.train.reward_data import RewardExample
 from mllm.train.reward_scores import Measured
@@ -59,9 +59,10 @@ def compare(
         for values in both:
             sums, counts = reward_scores.by_clip(examples, values)
             ratios.append(Ratio(numerators=np.array(sums), denominators=np.array(counts)))
-        draw = intervals.draw(len(ratios[0].numerators), seed=seed)
-        figures = {"before": intervals.estimate(ratios[0], draw), "after": intervals.estimate(ratios[1], draw)}
-        figures["difference"] = intervals.difference(ratios[1], ratios[0], draw)
+        clips = [str(number) for number in range(len(ratios[0].numerators))]
+        draws = statistic.draw(clips, seed=seed)
+        figures = {"before": statistic.estimate(ratios[0], draws), "after": statistic.estimate(ratios[1], draws)}
+        figures["difference"] = statistic.difference(ratios[1], ratios[0], draws)
         found[name] = {figure: dataclasses.asdict(value) for figure, value in figures.items()}
     return found
 

@@ -15,7 +15,7 @@ from hypothesis import strategies
 from mllm import facts as vocabulary
 from mllm import registry
 from mllm.errors import ConfigError
-from mllm.eval import metrics
+from mllm.eval.metrics import key as key_metrics
 from mllm.train import reward_data, reward_scores
 from mllm.train.rewards import _reading
 from tests.test_describe import SCHEMA
@@ -148,7 +148,7 @@ def test_keys(answer: str, expected: float) -> None:
 def test_keys_are_weighted_as_the_evaluation_weights_them() -> None:
     for true in vocabulary.KEYS:
         for said in vocabulary.KEYS:
-            assert earn("key", f"The key is {said}.", key=true) == metrics.weighted_key_score(true, said)
+            assert earn("key", f"The key is {said}.", key=true) == key_metrics.mirex(true, said)
 
 
 INSTRUMENTS = [

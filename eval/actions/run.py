@@ -37,7 +37,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="append",
         metavar="NAME[=PLACE]",
         help="a file of eval/models and what it opens, such as mllm=my_model, librosa, "
-        "endpoint=http://127.0.0.1:8000/v1; may be given several times; a directory alone is a checkpoint of mllm (default: the reference checkpoint)",
+        "endpoint=http://127.0.0.1:8000/v1; may be given several times; a directory alone is a checkpoint of mllm "
+        "(default: the reference checkpoint)",
     )
     parser.add_argument(
         "--data", action="append", metavar="KEY=DIR", help="files of a benchmark; may be given several times"
@@ -95,7 +96,7 @@ def run(options: Namespace) -> int:
             size=options.size,
             tell=progress.tell,
         )
-        found = running.run(settings, _models(options), rendered, progress.tell)
+        found = running.run(settings, _models(options), rendered, progress.tell, terminal.say)
         page_path = page.write(out)
         (out / "report.md").write_text(markdown.table(found), encoding="utf-8")
     print(markdown.table(found))
