@@ -9,11 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 from mllm.eval import conditions
 from mllm.eval.questions import Question, Said
 
 SEED = 0
+
+Way: TypeAlias = Callable[[Question], str]
+"""A way of answering without hearing: it may look at what is asked, never at what is true."""
 
 
 def majority(questions: Sequence[Question]) -> list[Said]:
@@ -83,6 +87,36 @@ def answers(questions: Sequence[Question]) -> dict[str, list[Said]]:
         return {}
     fitting = dict(ANSWERERS) | (dict(OF_CHOICES) if all(question.choices for question in questions) else {})
     return {name: answerer(questions) for name, answerer in fitting.items()}
+
+
+def best_way(
+    questions: Sequence[Question],
+    ways: Callable[[Sequence[Question]], Sequence[Way]],
+    credit: Callable[[Question, Said], float | None],
+) -> list[Said]:
+    """For questions of each template the way of answering that earns most in the other half.
+
+    For a task's own blind answerers, such as one that names the commonest instruments each time.
+
+    Args:
+        questions: all of a task.
+        ways: given those of one template in one half, the ways to choose from, at least one.
+        credit: how right an answer is.
+    """
+    groups: dict[tuple[int, str], list[Question]] = defaultdict(list)
+    for question in questions:
+        groups[_half(question), question.template].append(question)
+    chosen = {
+        key: max(ways(known), key=lambda way: sum(credit(one, Said(text=way(one))) or 0.0 for one in known))
+        for key, known in groups.items()
+    }
+    said = []
+    for question in questions:
+        way = chosen.get((1 - _half(question), question.template))
+        said.append(
+            Said(error="no question of this template is in the other half") if way is None else Said(text=way(question))
+        )
+    return said
 
 
 def _option(question: Question, text: str) -> Said:

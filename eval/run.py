@@ -123,7 +123,7 @@ class _Asking:
         self._name = name
         self._versioned = f"{name} {task.ABOUT.version}"
         self._said: dict[str, tuple[Sequence[Question], dict[str, list[Said]]]] = {}
-        self._blind = blind.answers(questions)
+        self._blind = blind.answers(questions) | (task.blind(questions) if hasattr(task, "blind") else {})
 
     def result(self, models: Sequence[Model], material: Any) -> TaskResult:
         """What all models say, scored."""

@@ -1,10 +1,10 @@
 """Beats: how well stated times of beats agree with the true ones, by mir_eval.beat.
 
 Conventions: times are seconds, rising. Formulas: `f_measure` counts beats within 70 ms of a true one (Dixon 2007);
-`continuity` is the share of beats that are right in a row (CMLc) or at all (CMLt) within 17.5 % of a beat, AMLc and AMLt
-the same where double, half and off-beat tempi are allowed (Hainsworth 2004; Klapuri and others 2006). Unlike mir_eval's
-own `evaluate`, nothing is cut off at the beginning unless asked: answers are about short stretches. All lie in [0, 1]; of
-no beats said, or a single one for continuity, all are 0.
+`continuity` is the share of beats that are right in a row (CMLc) or at all (CMLt) within 17.5 % of a beat, AMLc and
+AMLt the same where double, half and off-beat tempi are allowed (Hainsworth 2004; Klapuri and others 2006). Unlike
+mir_eval's own `evaluate`, nothing is cut off at the beginning unless asked: answers are about short stretches. All lie
+in [0, 1]; of no beats said, or a single one for continuity, all are 0.
 """
 
 from __future__ import annotations

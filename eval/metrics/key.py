@@ -4,8 +4,8 @@ Conventions: a key is "<tonic> <mode>", the tonic in any spelling ("A# minor" is
 `tracks.MODES`. Formulas: `exact` asks for tonic and mode; `tonic` for the tonic alone; `mirex` is
 `mir_eval.key.weighted_score`: 1 for the same key, 0.5 for the one a fifth above in the same mode, 0.3 for the relative
 and 0.2 for the parallel one. mir_eval knows major and minor only: for `mirex`, dorian counts as minor and mixolydian as
-major, as their thirds are, on both sides, so that "D minor" for D dorian is wrong in `exact` and 1 in `mirex`. All lie in
-[0, 1]; nothing said, or what is no key, is 0.
+major, as their thirds are, on both sides, so that "D minor" for D dorian is wrong in `exact` and 1 in `mirex`. All lie
+in [0, 1]; nothing said, or what is no key, is 0.
 """
 
 from __future__ import annotations

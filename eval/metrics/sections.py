@@ -1,13 +1,14 @@
 """Sections: how well stated borders of sections agree with the true ones, by mir_eval.segment.
 
 Conventions: sections are (begin, end) in seconds that follow one another from the beginning of a recording to its end.
-Formulas: hit rate (Turnbull and others 2007) is precision, recall and F of borders within 0.5 s and within 3 s of a true
-one, each used once; deviation is the median distance from each border to the nearest of the other side, in seconds. The
-beginning and the end of the recording, which anybody can say, are left out (`trim`). Rates lie in [0, 1].
+Formulas: hit rate (Turnbull and others 2007) is precision, recall and F of borders within 0.5 s and within 3 s of a
+true one, each used once; deviation is the median distance from each border to the nearest of the other side, in
+seconds. The beginning and the end of the recording, which anybody can say, are left out (`trim`). Rates lie in [0, 1].
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -59,7 +60,7 @@ def deviation(true: Sequence[Span], said: Sequence[Span], *, trim: bool = True) 
 def from_borders(borders: Sequence[float], *, seconds: float) -> list[Span]:
     """The sections of a recording of this length between borders in it."""
     edges = [0.0, *sorted({time for time in borders if 0.0 < time < seconds}), seconds]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def evaluate(true: Sequence[Span], said: Sequence[Span], *, trim: bool = True) -> dict[str, float]:

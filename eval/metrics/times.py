@@ -1,8 +1,8 @@
 """Times: how near a stated moment is to the true one.
 
-Conventions: times are seconds from the beginning of a recording. Formulas: `within` is whether the moment is within 0.5 s
-of the true one; `error` is the distance in seconds. So that nothing is gained by silence, nothing said has the largest
-error that an answer within the recording could have, and no error is larger.
+Conventions: times are seconds from the beginning of a recording. Formulas: `within` is whether the moment is within
+0.5 s of the true one; `error` is the distance in seconds. So that nothing is gained by silence, nothing said has the
+largest error that an answer within the recording could have, and no error is larger.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ _OR = re.compile(rf"\s*,?\s*(?:\b(?:or|nor)\b|/)\s+{_ARTICLE}", re.IGNORECASE)
 _COMMA = re.compile(rf"\s*,\s*{_ARTICLE}", re.IGNORECASE)
 _AND = re.compile(rf"\s+(?:and|&)\s+{_ARTICLE}", re.IGNORECASE)
 _LOOK_BACK = 80
+_LONGEST_JOINT = 30
 
 
 def affirmed(text: str, names: re.Pattern[str], name_of: Callable[[re.Match[str]], str | None]) -> tuple[str, ...]:
@@ -51,20 +52,20 @@ def _denied(text: str, found: list[re.Match[str]]) -> list[bool]:
     before = [_is_denied_before(text, match.start()) for match in found]
     behind = [_DENIED_BEHIND.match(text, match.end()) is not None for match in found]
     gaps = [(one.end(), other.start()) for one, other in itertools.pairwise(found)]
+    joints = [_joint(text, begin, end) for begin, end in gaps]
+    ends_with_or = False
+    goes_on = [False] * len(joints)
+    for place in reversed(range(len(joints))):  # a list with commas is one of "or" where it ends with "or"
+        ends_with_or = joints[place] == "or" or (joints[place] == "," and ends_with_or)
+        goes_on[place] = ends_with_or or joints[place] == "and"
     denied = list(before)
-    for place, (begin, end) in enumerate(gaps):
-        if denied[place] and (
-            _OR.fullmatch(text, begin, end)
-            or _AND.fullmatch(text, begin, end)
-            or (_COMMA.fullmatch(text, begin, end) and _ends_with_or(text, gaps, place))
-        ):
+    for place in range(len(joints)):
+        if denied[place] and goes_on[place]:
             denied[place + 1] = True
     for place in reversed(range(len(found))):
         denied[place] = denied[place] or behind[place]
-        if place and behind[place]:
-            begin, end = gaps[place - 1]
-            if any(joint.fullmatch(text, begin, end) for joint in (_OR, _AND, _COMMA)):
-                behind[place - 1] = True
+        if place and behind[place] and joints[place - 1]:
+            behind[place - 1] = True
     return denied
 
 
@@ -73,11 +74,9 @@ def _is_denied_before(text: str, start: int) -> bool:
     return match is not None and _AFFIRMS.search(match["between"]) is None
 
 
-def _ends_with_or(text: str, gaps: list[tuple[int, int]], place: int) -> bool:
-    """Whether a list that goes on with commas ends with "or"."""
-    for begin, end in gaps[place:]:
-        if _OR.fullmatch(text, begin, end):
-            return True
-        if not _COMMA.fullmatch(text, begin, end):
-            return False
-    return False
+def _joint(text: str, begin: int, end: int) -> str:
+    """How two names are joined by what stands between them: "or", "and", "," or not at all."""
+    if end - begin > _LONGEST_JOINT:
+        return ""
+    kinds = {"or": _OR, "and": _AND, ",": _COMMA}
+    return next((kind for kind, pattern in kinds.items() if pattern.fullmatch(text, begin, end)), "")

@@ -18,7 +18,9 @@ _VALUES = {word: value for value, word in enumerate(_SMALL)} | {
     word: 10 * value for value, word in enumerate(_TENS, start=2)
 }
 _WORD = "|".join(sorted(_VALUES, key=len, reverse=True))
-_DIGITS = re.compile(r"(?<![\w.:/#])(?P<number>\d{1,3}(?:,\d{3})+|\d{1,6})(?P<rest>\.\d{1,6})?(?![\d:/]|\.\d)")
+_DIGITS = re.compile(
+    r"(?<![\w.:/#])(?<![A-Za-z]-)(?P<number>\d{1,3}(?:,\d{3})+|\d{1,6})(?P<rest>\.\d{1,6})?(?![\d:/]|\.\d)"
+)
 _IN_WORDS = re.compile(
     rf"\b(?:an?[ -](?=hundred))?(?:{_WORD}|hundred)(?:[ -](?:and[ -])?(?:{_WORD}|hundred))*"
     rf"(?:[ ]point(?:[ ](?:{_WORD}))+)?"

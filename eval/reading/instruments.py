@@ -47,8 +47,8 @@ _WORDS: Mapping[str, str] = {
     "celest[ae]s?|tubular bells?|(?:church )?bells|chimes|music box(?:es)?",
     "synthesizer": "(?:analog(?:ue)? |digital )?synth(?:esi[sz]er)?s?(?:[- ](?:pads?|leads?|keys|strings|brass))?",
     "drums": "(?:bass |kick |snare |hand |electronic |acoustic |synth |frame )?drums?"
-    "(?:[- ]?(?:kits?|sets?|machines?))?|(?:electronic |hand |light )?percussion(?: instruments?)?|snares?|hi-?hats?|cymbals?|timpani|tympani|"
-    "congas?|bongos?|tambourines?|shakers?|drumkits?|drumsets?",
+    "(?:[- ]?(?:kits?|sets?|machines?))?|(?:electronic |hand |light )?percussion(?: instruments?)?|snares?|"
+    "hi-?hats?|cymbals?|timpani|tympani|congas?|bongos?|tambourines?|shakers?|drumkits?|drumsets?",
     "guitar": "(?:lead |rhythm |slide )?guitars?",
     "keyboard": "keyboards?(?: instruments?)?",
     "": "steel (?:drums?|pans?)|guitar strings|(?:nylon|steel) strings|bass(?=[- ]heavy| clef| register| notes?| "
@@ -64,7 +64,7 @@ def _pattern() -> re.Pattern[str]:
     """All words, the longest first where several begin at one place."""
     words = sorted(((word, key) for key in _KEYS for word in _alternatives(_WORDS[key])), key=_rank)
     return re.compile(
-        r"(?<![\w-])(?:"
+        r"(?<![\w-])(?=[a-z126])(?:"
         + "|".join(f"(?P<k{_KEYS.index(key)}_{n}>{w})" for n, (w, key) in enumerate(words))
         + r")(?!\w)",
         re.IGNORECASE,

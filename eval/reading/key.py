@@ -78,7 +78,8 @@ def read(answer: str) -> str | None:
         return read(key) or (read(f"{key.strip()} {mode}") if isinstance(mode, str) else None)
     text = _answer.plain(answer)
     found = [*_found(text, _WHOLE), *_found(text, _SHORT)]
-    counted = [one for one in found if one.rank == min(other.rank for other in found)]
+    surest = min((one.rank for one in found), default=0)
+    counted = [one for one in found if one.rank == surest]
     if counted and counted[0].rank == 0:
         counted = _with_joined(text, counted, found)
     keys = {one.key for one in counted}
@@ -122,9 +123,10 @@ def _is_article(text: str, match: re.Match[str]) -> bool:
 
 def _with_joined(text: str, said: list[_Stated], found: list[_Stated]) -> list[_Stated]:
     """Those of which it is said that they are the key, and those joined with them: "the key is C major or A minor"."""
-    counted = list(said)
+    counted, starts = list(said), {one.start for one in said}
     in_order = sorted(found, key=lambda one: one.start)
     for before, after in itertools.pairwise(in_order):
-        if before in counted and after.rank < 2 and _JOINED.fullmatch(text, before.end, after.start):
+        if before.start in starts and after.rank < 2 and _JOINED.fullmatch(text, before.end, after.start):
             counted.append(after)
+            starts.add(after.start)
     return counted
