@@ -5,7 +5,6 @@ Pieces are rendered for it; sines and clicks tell pitch and time exactly.
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -226,7 +225,3 @@ def test_what_stays_right_is_counted_among_what_was_right(questions: list[Questi
     assert found["clean"] == pytest.approx(clean.count("tempo") / len(clean))
     silent = robustness.figures(questions, [Said()] * len(questions))
     assert np.isnan(silent["kept"](weights)[0])
-
-
-def test_other_music_is_made_elsewhere(music: Music) -> None:
-    assert dataclasses.replace(music, size=0.03).made("robustness") != music.made("robustness")

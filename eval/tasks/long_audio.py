@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mllm import facts
-from mllm.eval import statistic
+from mllm.eval import statistic, suite
 from mllm.eval.metrics import key as key_metrics
 from mllm.eval.metrics import tempo as tempo_metrics
 from mllm.eval.music import Music
@@ -49,6 +49,8 @@ ABOUT = About(
 
 _RECORDINGS = 4
 _SECONDS = 330.0
+_FEWEST_PIECES = 4
+"""Of one key and one tempo; where there are not so many, others are taken too, and not asked about as a whole."""
 _ORDERS = 200
 """Orders of the pieces that are looked at; the first one that has most of what can be asked is taken."""
 MINUTES = (1, 3, 5)
@@ -92,14 +94,15 @@ class _Place:
 def load(music: Music) -> Sequence[Question]:
     """The questions about each recording, minute by minute."""
     folder = music.made(f"long_audio-{ABOUT.version}")
-    pieces = [track for track in music.short() if _is_steady(track)] or music.short()
+    steady = [track for track in music.short() if _is_steady(track)]
+    pieces = steady if len(steady) >= _FEWEST_PIECES else music.short()
     rng = random.Random(f"{music.seed}/long_audio")
     found: list[Question] = []
     places: list[_Place] = []
     for number in range(music.count(_RECORDINGS)):
         parts = _order(pieces, rng)
-        name = f"long-{music.seed}-{number}"
-        recording, begins = _made.join(parts, folder / f"{name}.flac", identity=name)
+        path = folder / f"{suite.digest(parts)}.flac"
+        recording, begins = _made.join(parts, path, identity=f"long-{number}")
         for minute in MINUTES:
             place = _place(recording, parts, begins, minute)
             if place is not None:
