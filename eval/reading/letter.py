@@ -22,7 +22,7 @@ LONGEST_CHARACTERS = 20_000
 """Nobody names an option in more."""
 
 _NOT_OFFERED = -1
-_THOUGHT = re.compile(r".*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+_THOUGHT = "</think>"
 _MARKUP = re.compile(r"\\(?:boxed|text(?:bf)?)\b|[*_`$]")
 _END = r"""(?=\s*$|\s*[,;:!?)\]}"”<(]|\.(?!\w)|['’](?!\w)|\s+[-–—]+\s|\s+(?:is|was|because|since|as|due|seems)\b)"""
 _OPENING = r"""[(\[{<"'“‘]"""
@@ -36,7 +36,7 @@ _ALONE = re.compile(rf"{_OPENING}*\s*([A-Za-z])\s*[)\]}}>\"'”’.:,;!]*")
 _BRACKETED_FIRST = re.compile(r"[(\[{<]+\s*([A-Za-z])\s*[)\]}>]+")
 _DELIMITED = re.compile(r"""([A-Za-z])\s?(?:[).:\]](?!\w)|,(?=\s)|\s?[-–—]+\s)""")
 _CUED = re.compile(
-    rf"(?<![A-Za-z])(?:{_CUE})(?![A-Za-z])(?:[\s:=>是选-]|{_OPENING}|[\"'”’]|(?<![A-Za-z])(?:{_FILLING})(?![A-Za-z]))*"
+    rf"(?<![A-Za-z])(?:{_CUE})(?![A-Za-z])(?:[\s:=>是选-]|{_OPENING}|[\"'”’]|(?<![A-Za-z])(?:{_FILLING})(?![A-Za-z])){{0,30}}"
     rf"(?<![A-Za-z])([A-Za-z]){_END}",
     re.IGNORECASE,
 )
@@ -72,9 +72,10 @@ def read(text: str, choices: Sequence[str]) -> int | None:
     Returns:
         A place in `choices`, or None.
     """
-    if len(text) > LONGEST_CHARACTERS:
+    said = text.rpartition(_THOUGHT)[2]
+    if len(said) > LONGEST_CHARACTERS:
         return None
-    plain = _MARKUP.sub("", _THOUGHT.sub("", unicodedata.normalize("NFKC", text))).strip()
+    plain = _MARKUP.sub("", unicodedata.normalize("NFKC", said)).strip()
     folded = [fold(choice) for choice in choices]
     whole = _of_text(fold(plain), folded)
     alone = _ALONE.fullmatch(plain)
