@@ -7,8 +7,8 @@ with the text of another option, or that denies an option ("not B"). Whatever st
 A letter counts where it can be nothing else: alone, in brackets, at the beginning of a line before ". ) : ," or a dash,
 or behind words such as "answer", "option", "choose". So neither the article of "A jazz piece" nor the note of "B flat"
 is an option. An option's text counts where it is a whole line or sentence, perhaps behind words such as "The answer
-is"; upper and lower case, punctuation and a leading article make no difference. An option that is only mentioned within
-a sentence is not named.
+is", "The key is" or "I hear"; upper and lower case, punctuation and a leading article make no difference. An option
+that is mentioned in any other way within a sentence is not named.
 """
 
 from __future__ import annotations
@@ -50,9 +50,11 @@ _DENIED = re.compile(
     r"|(?<![A-Za-z])[A-Z]\)?\s+(?:is|was)\s*(?:not\b|n['’]t\b|incorrect|wrong|false)",
 )
 _LEAD = re.compile(
-    r"(?:so|well|ok|okay|hmm|or|and|maybe|perhaps|possibly|probably|likely|most|i|think|believe|would|say|guess|my|the"
-    r"|final|correct|right|best|answer|option|choice|it|that|this|here|must|is|s|be|to|seems|sounds|like)(?:\s|$)"
+    r"(?:the|its|this|my)\s+(?:(?!(?:wrong|incorrect|opposite|other|not|no|only)\b)\w+\s+){1,4}?(?:is|are)(?:\s|$)"
+    r"|(?:so|well|ok|okay|hmm|or|and|maybe|perhaps|possibly|probably|likely|most|i|think|believe|would|say|guess|hear|my"
+    r"|the|final|correct|right|best|answer|option|choice|it|that|this|here|must|is|s|be|to|seems|sounds|like)(?:\s|$)"
 )
+"""What may stand before the text of an option: "the lead instrument is", "I think it is", of a folded text."""
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _ARTICLE = re.compile(
     r"(?:the|an?)\s+(?!(?:major|minor|flat|sharp|dorian|mixolydian|phrygian|lydian|aeolian|ionian|locrian)\b)"
