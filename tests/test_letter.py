@@ -92,6 +92,11 @@ CASES: tuple[tuple[str, tuple[str, ...], int | None], ...] = (
     ("A jazz piece with brushes", FOUR, 2),
     ("A jazz piece with brushes.", FOUR, 2),
     ("Piano. It plays the melody from the beginning.", FOUR, 0),
+    ("The lead instrument is the flute.", FOUR, 1),
+    ("I think the lead instrument is the flute.", FOUR, 1),
+    ("I hear a flute.", FOUR, 1),
+    ("The key is A minor.", KEYS, 1),
+    ("I checked: C major no. The key is A minor.", KEYS, 1),
     ("A minor", KEYS, 1),
     ("The key is A minor, I think", KEYS, None),
     ("C major", KEYS, 0),
@@ -133,6 +138,7 @@ CASES: tuple[tuple[str, tuple[str, ...], int | None], ...] = (
     ("A) piano B) the flute C) A jazz piece with brushes D) Drums", FOUR, None),
     ("A. piano B. the flute", FOUR, None),
     ("piano\nflute", FOUR, None),
+    ("The key is C major. The key is A minor.", KEYS, None),
     ("Piano. Or maybe the flute.", FOUR, None),
     ("ABCD", FOUR, None),
     # A letter that contradicts the text.
@@ -147,6 +153,10 @@ CASES: tuple[tuple[str, tuple[str, ...], int | None], ...] = (
     ("Option B is wrong.", FOUR, None),
     ("B is incorrect.", FOUR, None),
     ("Not the flute", FOUR, None),
+    ("I hear no flute.", FOUR, None),
+    ("The key is not A minor.", KEYS, None),
+    ("The wrong answer is the flute.", FOUR, None),
+    ("The other instrument is the flute.", FOUR, None),
 )
 
 

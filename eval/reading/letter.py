@@ -7,8 +7,8 @@ with the text of another option, or that denies an option ("not B"). Whatever st
 A letter counts where it can be nothing else: alone, in brackets, at the beginning of a line before ". ) : ," or a dash,
 or behind words such as "answer", "option", "choose". So neither the article of "A jazz piece" nor the note of "B flat"
 is an option. An option's text counts where it is a whole line or sentence, perhaps behind words such as "The answer
-is"; upper and lower case, punctuation and a leading article make no difference. An option that is only mentioned within
-a sentence is not named.
+is", "The key is" or "I hear"; upper and lower case, punctuation and a leading article make no difference. An option
+that is mentioned in any other way within a sentence is not named.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LONGEST_CHARACTERS = 20_000
 """Nobody names an option in more."""
 
 _NOT_OFFERED = -1
-_THOUGHT = re.compile(r".*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+_THOUGHT = "</think>"
 _MARKUP = re.compile(r"\\(?:boxed|text(?:bf)?)\b|[*_`$]")
 _END = r"""(?=\s*$|\s*[,;:!?)\]}"”<(]|\.(?!\w)|['’](?!\w)|\s+[-–—]+\s|\s+(?:is|was|because|since|as|due|seems)\b)"""
 _OPENING = r"""[(\[{<"'“‘]"""
@@ -36,7 +36,7 @@ _ALONE = re.compile(rf"{_OPENING}*\s*([A-Za-z])\s*[)\]}}>\"'”’.:,;!]*")
 _BRACKETED_FIRST = re.compile(r"[(\[{<]+\s*([A-Za-z])\s*[)\]}>]+")
 _DELIMITED = re.compile(r"""([A-Za-z])\s?(?:[).:\]](?!\w)|,(?=\s)|\s?[-–—]+\s)""")
 _CUED = re.compile(
-    rf"(?<![A-Za-z])(?:{_CUE})(?![A-Za-z])(?:[\s:=>是选-]|{_OPENING}|[\"'”’]|(?<![A-Za-z])(?:{_FILLING})(?![A-Za-z]))*"
+    rf"(?<![A-Za-z])(?:{_CUE})(?![A-Za-z])(?:[\s:=>是选-]|{_OPENING}|[\"'”’]|(?<![A-Za-z])(?:{_FILLING})(?![A-Za-z])){{0,30}}"
     rf"(?<![A-Za-z])([A-Za-z]){_END}",
     re.IGNORECASE,
 )
@@ -50,9 +50,11 @@ _DENIED = re.compile(
     r"|(?<![A-Za-z])[A-Z]\)?\s+(?:is|was)\s*(?:not\b|n['’]t\b|incorrect|wrong|false)",
 )
 _LEAD = re.compile(
-    r"(?:so|well|ok|okay|hmm|or|and|maybe|perhaps|possibly|probably|likely|most|i|think|believe|would|say|guess|my|the"
-    r"|final|correct|right|best|answer|option|choice|it|that|this|here|must|is|s|be|to|seems|sounds|like)(?:\s|$)"
+    r"(?:the|its|this|my)\s+(?:(?!(?:wrong|incorrect|opposite|other|not|no|only)\b)\w+\s+){1,4}?(?:is|are)(?:\s|$)"
+    r"|(?:so|well|ok|okay|hmm|or|and|maybe|perhaps|possibly|probably|likely|most|i|think|believe|would|say|guess|hear|my"
+    r"|the|final|correct|right|best|answer|option|choice|it|that|this|here|must|is|s|be|to|seems|sounds|like)(?:\s|$)"
 )
+"""What may stand before the text of an option: "the lead instrument is", "I think it is", of a folded text."""
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _ARTICLE = re.compile(
     r"(?:the|an?)\s+(?!(?:major|minor|flat|sharp|dorian|mixolydian|phrygian|lydian|aeolian|ionian|locrian)\b)"
@@ -72,9 +74,10 @@ def read(text: str, choices: Sequence[str]) -> int | None:
     Returns:
         A place in `choices`, or None.
     """
-    if len(text) > LONGEST_CHARACTERS:
+    said = text.rpartition(_THOUGHT)[2]
+    if len(said) > LONGEST_CHARACTERS:
         return None
-    plain = _MARKUP.sub("", _THOUGHT.sub("", unicodedata.normalize("NFKC", text))).strip()
+    plain = _MARKUP.sub("", unicodedata.normalize("NFKC", said)).strip()
     folded = [fold(choice) for choice in choices]
     whole = _of_text(fold(plain), folded)
     alone = _ALONE.fullmatch(plain)

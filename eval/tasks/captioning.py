@@ -5,7 +5,7 @@ subset), lp_musiccaps or midicaps, or captions=FILE, JSON lines {"audio": path f
 [...]}. Out: one request a recording. Texts are compared with the references by words; that says nothing about truth,
 and fluent captions of another recording score well by it, so the headline figure of rendered music is another: how many
 of the instruments, the key, the meter and the tempo are named, and how many of those that are named are right (F1 over
-all facts). A good caption need not state everything: the references themselves reach about 0.6 by it.
+all facts). A good caption need not state everything: the references themselves do not quite reach 1 by it.
 
 The credit of one answer is its ROUGE-L F, for want of a better judge of texts that people wrote.
 """

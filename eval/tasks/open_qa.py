@@ -124,9 +124,7 @@ def _vocabularies(tracks: Sequence[Track]) -> dict[str, Any]:
     }
 
 
-def _rendered(
-    number: int, track: Track, tracks: Sequence[Track], vocabularies: Mapping[str, Any]
-) -> Question | None:
+def _rendered(number: int, track: Track, tracks: Sequence[Track], vocabularies: Mapping[str, Any]) -> Question | None:
     """A question about a recording: of the kind whose turn it is, or of the next ones."""
     others = [other for other in tracks if other.id != track.id]
     draw = Draw(rng=random.Random(f"open_qa/{track.id}"), held_out=True, others=others)

@@ -3,8 +3,9 @@
 In: rendered pieces. Out: of each recording a ranking of its own caption and those of fifteen other pieces, drawn. A
 model ranks the captions by how likely each is as its answer to a request for one (`Question.given["texts"]`), so that a
 caption which is likely whatever is heard comes first everywhere and earns nothing: 1 of 16 by chance, and no more for
-silence; runs of less than a tenth of the usual size have fewer pieces, and so fewer captions. The other way round, recordings for a caption, is not asked: a model under evaluation ranks texts, and how
-likely one text is about different recordings it does not say.
+silence. Runs of less than a tenth of the usual size have fewer pieces, and so fewer captions. The other way round,
+recordings for a caption, is not asked: a model under evaluation ranks texts, and how likely one text is about different
+recordings it does not say.
 """
 
 from __future__ import annotations
