@@ -36,8 +36,16 @@ class Recommender(abc.ABC):
         """Learn from plays; what was learnt before is forgotten."""
 
     @abc.abstractmethod
-    def weights(self, history: NDArray[np.int64]) -> NDArray[np.float64]:
-        """How well each item fits (items,), the more the better, for the columns of what was played."""
+    def weights(self, history: NDArray[np.int64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How well each item fits, the more the better.
+
+        Args:
+            history: (played,), the columns of what was played.
+            counts: (played,), how often.
+
+        Returns:
+            (items,)
+        """
 
     def answers(self, question: Question) -> bool:
         """Rankings of items for a history."""
@@ -58,7 +66,11 @@ class Recommender(abc.ABC):
         self.learn(material)
 
     def respond(self, questions: Sequence[Question]) -> Iterator[Said]:
-        """One ranking a question; of items that weigh the same those that stand first in the catalogue."""
+        """One ranking a question; items that weigh the same come in an order drawn by the question's id.
+
+        The order of a catalogue often tells what is known best: of 282 new items of HetRec-2011, which a recommender
+        without tags cannot weigh, the first twenty hold a quarter of the right ones.
+        """
         for question in questions:
             yield self._said(question)
 
@@ -67,9 +79,11 @@ class Recommender(abc.ABC):
             return Said(error="it has learnt from no plays yet")
         places = self._plays.places
         given = question.given
-        liked = dict.fromkeys([*given["history"], *given.get("liked", ())])
-        barred = [places[item] for item in (*liked, *given.get("disliked", ())) if item in places]
-        weights = self.weights(np.array([places[item] for item in liked if item in places], dtype=np.int64))
+        liked = dict.fromkeys(given.get("liked", ()), 1.0)
+        liked |= dict(zip(given["history"], given.get("plays") or [1.0] * len(given["history"]), strict=True))
+        known = {places[item]: count for item, count in liked.items() if item in places}
+        barred = [*known, *(places[item] for item in given.get("disliked", ()) if item in places)]
+        weights = self.weights(np.array(list(known), dtype=np.int64), np.array(list(known.values()), dtype=np.float64))
         candidates = given.get("candidates")
         if candidates is None:
             admitted = np.ones(len(places), dtype=bool)
@@ -79,6 +93,7 @@ class Recommender(abc.ABC):
             admitted = np.zeros(len(places), dtype=bool)
             admitted[[places[item] for item in candidates]] = True
         admitted[barred] = False
-        order = np.argsort(-weights, kind="stable")
+        drawn = np.random.default_rng(list(question.id.encode())).permutation(len(weights))
+        order = np.lexsort((drawn, -weights))
         best = order[admitted[order]][:LENGTH]
         return Said(ranking=tuple(self._plays.items[place] for place in best))

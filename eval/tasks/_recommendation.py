@@ -35,8 +35,8 @@ class Case:
 
     id: str
     user: str
-    history: Sequence[str]
-    """What he played, and may not be recommended again."""
+    history: Mapping[str, float]
+    """How often he played what, the earliest first where the order is known; it may not be recommended again."""
     right: Sequence[str]
     """What he played besides, unknown to whoever recommends."""
     candidates: Sequence[str] | None = None
@@ -62,7 +62,7 @@ def question(case: Case, names: Mapping[str, str], *, catalogue: int, seed: int)
         catalogue: how many items there are.
         seed: of the wording.
     """
-    told = _listed([names.get(item, item) for item in case.history[-_TOLD:]])
+    told = _listed([names.get(item, item) for item in list(case.history)[-_TOLD:]])
     wording = random.Random(f"{seed}/{case.id}").choice(_WORDINGS)
     spoken = asked(wording.format(names=told))
     if case.first is not None:
@@ -82,6 +82,7 @@ def question(case: Case, names: Mapping[str, str], *, catalogue: int, seed: int)
         template="recommendation",
         given={
             "history": list(case.history),
+            "plays": list(case.history.values()),
             "liked": [],
             "disliked": [] if case.first is None else [case.first],
             "text": case.reply,
