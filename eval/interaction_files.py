@@ -65,7 +65,7 @@ def sequences(folder: Path, name: str) -> dict[str, tuple[str, ...]]:
 def critiques(folder: Path, name: str) -> list[Mapping[str, Any]]:
     """A line of JSON each: `user`, `target`, `first_rec`, tags that he likes (`like`) and refuses (`avoid`), `text`."""
     path = _there(folder / name)
-    found = []
+    found: list[Mapping[str, Any]] = []
     for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
             row = json.loads(line)

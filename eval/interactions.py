@@ -43,9 +43,9 @@ class Plays:
         return {item: place for place, item in enumerate(self.items)}
 
     @functools.cached_property
-    def listeners(self) -> np.ndarray:
-        """(items,): how many users played each item."""
-        return np.bincount(self.matrix.indices, minlength=len(self.items))
+    def listeners(self) -> tuple[int, ...]:
+        """How many users played each item."""
+        return tuple(np.bincount(self.matrix.indices, minlength=len(self.items)).tolist())
 
     @functools.cached_property
     def words(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from mllm.eval.music import Music
@@ -49,5 +50,5 @@ def files(folder: Path) -> Labelled:
     return Labelled(folder=folder, places={"rec": folder})
 
 
-def _table(path: Path, header: str, rows: list[tuple[object, ...]]) -> None:
+def _table(path: Path, header: str, rows: Sequence[tuple[object, ...]]) -> None:
     path.write_text("\n".join([header, *("\t".join(map(str, row)) for row in rows)]) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Recommendation tasks: nothing that is asked can be learnt, who knows the truth is right, and files are read strictly."""
+"""Recommendation tasks: what is asked cannot be learnt, who knows the truth is right, files are read strictly."""
 
 from __future__ import annotations
 
@@ -82,15 +82,15 @@ def test_tastes_can_be_learnt_from_what_simulated_listeners_played(tmp_path: Pat
     task = registry.find("task", "recommend_warm")
     music = simulated(tmp_path, size=1.0)
     questions, plays = task.load(music), task.material(music)
-    credits = {}
+    earned = {}
     for place in (None, "collective"):
         model = registry.find("evaluated model", "ease").open_model(place, ModelSettings())
         model.prepare("recommend_warm", questions, plays)
         said = list(model.respond(questions))
-        credits[place] = np.mean([task.credit(*one) for one in zip(questions, said, strict=True)])
+        earned[place] = np.mean([task.credit(*one) for one in zip(questions, said, strict=True)])
     chance = 20 / (len(plays.items) - plays.matrix.nnz / len(plays.users))
-    assert credits[None] > 1.5 * chance
-    assert credits["collective"] > 1.5 * chance
+    assert earned[None] > 1.5 * chance
+    assert earned["collective"] > 1.5 * chance
 
 
 def test_new_items_have_tags_and_no_listeners(music: Music) -> None:
@@ -121,7 +121,7 @@ def test_the_last_one_of_a_sequence_is_asked_for(tmp_path: Path) -> None:
     assert [(one.given["history"], one.truth["right"]) for one in questions] == [
         (["1", "2", "3"], [str(4 + user)]) for user in (1, 2, 3)
     ]
-    everyone = listeners.simulate(labelled_tracks(120), count=100, seed=0)
+    everyone = listeners.simulate(labelled_tracks(80), count=100, seed=0)
     asked = registry.find("task", "recommend_next").load(simulated(tmp_path))
     order = {one.id: one.order for one in everyone}
     assert all((*one.given["history"], *one.truth["right"]) == order[one.unit] for one in asked if one.unit in order)
@@ -152,14 +152,15 @@ def test_a_critique_counts_what_was_refused(tmp_path: Path) -> None:
     said = [Said(ranking=("3", "4", "5", "7", "0"))]
     found = {name: float(one(np.ones((1, 1)))[0]) for name, one in task.figures([question], said).items()}
     assert found["refused_10"] == pytest.approx(3 / 5)
-    assert (found["hit_1"], found["hit_5"], found["mrr"]) == (0.0, 1.0, pytest.approx(1 / 5))
+    assert (found["hit_1"], found["hit_5"]) == (0.0, 1.0)
+    assert found["mrr"] == pytest.approx(1 / 5)
 
 
 def test_the_tail_is_what_few_play(tmp_path: Path) -> None:
     task = registry.find("task", "recommend_warm")
     music = simulated(tmp_path)
     plays: Plays = task.material(music)
-    limit = np.sort(plays.listeners)[::-1][len(plays.items) // 5 - 1]
+    limit = sorted(plays.listeners, reverse=True)[len(plays.items) // 5 - 1]
     for question in task.load(music):
         assert all(plays.listeners[plays.places[item]] <= limit for item in question.truth["tail"])
         others = set(question.truth["right"]) - set(question.truth["tail"])
@@ -182,9 +183,7 @@ def test_what_nobody_knows_of_a_track_is_no_tag() -> None:
     tags = listeners.tags_of(track)
     assert track.style in tags
     assert {"slow", "medium tempo", "fast"} & set(tags)
-    bare = dataclasses.replace(
-        track, style=None, moods=None, key=None, tempo_bpm=None, activity=None, instruments=None
-    )
+    bare = dataclasses.replace(track, style=None, moods=None, key=None, tempo_bpm=None, activity=None, instruments=None)
     assert listeners.tags_of(bare) == ()
 
 

@@ -51,7 +51,7 @@ class Tool(abc.ABC):
             and len(question.recordings) == 1
         )
 
-    def prepare(self, task: str, questions: Sequence[Question], material: Any) -> None:
+    def prepare(self, task: str, questions: Sequence[Question], material: Any) -> None:  # noqa: B027
         """Nothing is learnt."""
 
     def respond(self, questions: Sequence[Question]) -> Iterator[Said]:

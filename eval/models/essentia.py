@@ -1,7 +1,7 @@
 """Tempo, beats and key by Essentia's extractors, where a user has installed that package.
 
 In: questions about tempo, beats and key of one recording. Out: answers such as "118.0 bpm" or "F# minor". Tempo and
-beats are those of RhythmExtractor2013 (method "multifeature"), the key is that of KeyExtractor with the profile "bgate".
+beats are those of RhythmExtractor2013 (method "multifeature"), the key is that of KeyExtractor (profile "bgate").
 
 Essentia is under the AGPL-3.0: it is compared with, never a dependency of ours and never shipped.
 """

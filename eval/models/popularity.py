@@ -33,7 +33,7 @@ class Popularity(Recommender):
 
     def learn(self, plays: Plays) -> None:
         """Count them."""
-        self._listeners = plays.listeners.astype(np.float64)
+        self._listeners = np.array(plays.listeners, dtype=np.float64)
 
     def weights(self, history: NDArray[np.int64], counts: NDArray[np.float64]) -> NDArray[np.float64]:  # noqa: ARG002
         """The counts."""

@@ -14,6 +14,7 @@ from typing import Any
 from mllm.eval.metrics import ranking
 from mllm.eval.questions import Question, Said, asked
 from mllm.eval.statistic import Ratio
+from mllm.instruct_data.statements import join
 from mllm.messages import Message, Text
 
 _TOLD = 8
@@ -62,7 +63,7 @@ def question(case: Case, names: Mapping[str, str], *, catalogue: int, seed: int)
         catalogue: how many items there are.
         seed: of the wording.
     """
-    told = _listed([names.get(item, item) for item in list(case.history)[-_TOLD:]])
+    told = join([names.get(item, item) for item in list(case.history)[-_TOLD:]])
     wording = random.Random(f"{seed}/{case.id}").choice(_WORDINGS)
     spoken = asked(wording.format(names=told))
     if case.first is not None:
@@ -122,10 +123,6 @@ def hit_of(question: Question, said: Said, *, k: int) -> float:
 
 def _alone(figure: Ratio) -> float:
     return float(figure.numerators[0])
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def _ranking(question: Question, said: Said) -> tuple[str, ...]:
