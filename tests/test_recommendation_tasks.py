@@ -93,6 +93,23 @@ def test_tastes_can_be_learnt_from_what_simulated_listeners_played(tmp_path: Pat
     assert earned["collective"] > 1.5 * chance
 
 
+def test_who_looks_at_no_listener_is_near_chance_and_never_learns_the_truth(name: str, tmp_path: Path) -> None:
+    task = registry.find("task", name)
+    questions = task.load(simulated(tmp_path))
+    lines = task.blind(questions)
+    assert set(lines) == {"most listeners", "random order"}
+    assert lines == task.blind(questions)
+    hidden = [dataclasses.replace(one, truth={}, references=()) for one in questions]
+    assert lines == task.blind(hidden)
+    for question, said in zip(questions, lines["most listeners"], strict=True):
+        assert not set(said.ranking or ()) & {*question.given["history"], *question.given["disliked"]}
+    earned = {
+        line: np.mean([task.credit(*one) for one in zip(questions, said, strict=True)]) for line, said in lines.items()
+    }
+    knows = np.mean([task.credit(one, knowing(one)) for one in questions])
+    assert earned["random order"] < 0.7 * knows
+
+
 def test_new_items_have_tags_and_no_listeners(music: Music) -> None:
     task = registry.find("task", "recommend_cold")
     plays: Plays = task.material(music)

@@ -67,6 +67,11 @@ def material(music: Music) -> Plays:
     return _critiques(music)[0].plays
 
 
+def blind(questions: Sequence[Question]) -> Mapping[str, list[Said]]:
+    """Who looks at no listener."""
+    return _recommendation.blind(questions)
+
+
 def credit(question: Question, said: Said) -> float | None:
     """Whether the item is among the first ten."""
     return _recommendation.hit_of(question, said, k=10)
