@@ -51,13 +51,13 @@ def attributes(folder: Path, name: str) -> dict[str, dict[str, float]]:
 
 
 def sequences(folder: Path, name: str) -> dict[str, tuple[str, ...]]:
-    """By user: what he listened to, the earliest first. A line a user: his id, then ids of items."""
+    """By user: what he listened to, the earliest first. A line a user: his id, then ids of items, each once."""
     path = _there(folder / name)
     found: dict[str, tuple[str, ...]] = {}
     for number, line in enumerate(_text(path).splitlines(), start=1):
         user, *items = line.split()
-        if len(items) < 2 or user in found:
-            raise ConfigError(f"{path}, line {number}: expected a user who is new and at least two items")
+        if len(set(items)) < max(2, len(items)) or user in found:
+            raise ConfigError(f"{path}, line {number}: expected a user who is new and two items or more, each once")
         found[user] = tuple(items)
     return found
 
@@ -65,7 +65,7 @@ def sequences(folder: Path, name: str) -> dict[str, tuple[str, ...]]:
 def critiques(folder: Path, name: str) -> list[Mapping[str, Any]]:
     """A line of JSON each: `user`, `target`, `first_rec`, tags that he likes (`like`) and refuses (`avoid`), `text`."""
     path = _there(folder / name)
-    found = []
+    found: list[Mapping[str, Any]] = []
     for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
             row = json.loads(line)

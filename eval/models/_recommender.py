@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm.errors import ConfigError
+from mllm.eval import interactions
 from mllm.eval.interactions import Plays
 from mllm.eval.questions import Question, Said
 
@@ -36,8 +37,16 @@ class Recommender(abc.ABC):
         """Learn from plays; what was learnt before is forgotten."""
 
     @abc.abstractmethod
-    def weights(self, history: NDArray[np.int64]) -> NDArray[np.float64]:
-        """How well each item fits (items,), the more the better, for the columns of what was played."""
+    def weights(self, history: NDArray[np.int64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How well each item fits, the more the better.
+
+        Args:
+            history: (played,), the columns of what was played.
+            counts: (played,), how often.
+
+        Returns:
+            (items,)
+        """
 
     def answers(self, question: Question) -> bool:
         """Rankings of items for a history."""
@@ -58,7 +67,7 @@ class Recommender(abc.ABC):
         self.learn(material)
 
     def respond(self, questions: Sequence[Question]) -> Iterator[Said]:
-        """One ranking a question; of items that weigh the same those that stand first in the catalogue."""
+        """One ranking a question; items that weigh the same come in an order drawn by the question's id."""
         for question in questions:
             yield self._said(question)
 
@@ -67,9 +76,11 @@ class Recommender(abc.ABC):
             return Said(error="it has learnt from no plays yet")
         places = self._plays.places
         given = question.given
-        liked = dict.fromkeys([*given["history"], *given.get("liked", ())])
-        barred = [places[item] for item in (*liked, *given.get("disliked", ())) if item in places]
-        weights = self.weights(np.array([places[item] for item in liked if item in places], dtype=np.int64))
+        liked = dict.fromkeys(given.get("liked", ()), 1.0)
+        liked |= dict(zip(given["history"], given.get("plays") or [1.0] * len(given["history"]), strict=True))
+        known = {places[item]: count for item, count in liked.items() if item in places}
+        barred = [*known, *(places[item] for item in given.get("disliked", ()) if item in places)]
+        weights = self.weights(np.array(list(known), dtype=np.int64), np.array(list(known.values()), dtype=np.float64))
         candidates = given.get("candidates")
         if candidates is None:
             admitted = np.ones(len(places), dtype=bool)
@@ -79,6 +90,5 @@ class Recommender(abc.ABC):
             admitted = np.zeros(len(places), dtype=bool)
             admitted[[places[item] for item in candidates]] = True
         admitted[barred] = False
-        order = np.argsort(-weights, kind="stable")
-        best = order[admitted[order]][:LENGTH]
-        return Said(ranking=tuple(self._plays.items[place] for place in best))
+        places_of_best = interactions.best(weights, admitted, count=LENGTH, name=question.id)
+        return Said(ranking=tuple(self._plays.items[place] for place in places_of_best))

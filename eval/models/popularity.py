@@ -33,8 +33,8 @@ class Popularity(Recommender):
 
     def learn(self, plays: Plays) -> None:
         """Count them."""
-        self._listeners = plays.listeners.astype(np.float64)
+        self._listeners = np.array(plays.listeners, dtype=np.float64)
 
-    def weights(self, history: NDArray[np.int64]) -> NDArray[np.float64]:  # noqa: ARG002
+    def weights(self, history: NDArray[np.int64], counts: NDArray[np.float64]) -> NDArray[np.float64]:  # noqa: ARG002
         """The counts."""
         return self._listeners

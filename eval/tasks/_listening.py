@@ -34,8 +34,8 @@ class World:
 
     plays: Plays
     """What may be learnt from."""
-    histories: Mapping[str, Sequence[str]]
-    """The same by user, ids of items."""
+    histories: Mapping[str, Mapping[str, float]]
+    """The same by user: how often each item was played, the earliest first where the order is known."""
     held: Mapping[str, Sequence[str]]
     """What is held back, by user."""
     names: Mapping[str, str]
@@ -58,7 +58,7 @@ def from_tables(folder: Path, *, train: str, held: str, tags: str) -> World:
     names = interaction_files.names(folder, "items.tsv")
     return World(
         plays=interactions.gather(played, tuple(names), interaction_files.tags(folder, tags)),
-        histories={user: tuple(counts) for user, counts in played.items()},
+        histories=played,
         held={user: tuple(counts) for user, counts in back.items() if user in played},
         names=names,
     )
@@ -78,7 +78,7 @@ def world(tracks: Sequence[Track], everyone: Sequence[Listener], held: Mapping[s
     }
     return World(
         plays=interactions.gather(kept, tuple(track.id for track in tracks), tags_by_track(tracks)),
-        histories={user: tuple(counts) for user, counts in kept.items()},
+        histories=kept,
         held=held,
         names={track.id: _name(track) for track in tracks},
     )

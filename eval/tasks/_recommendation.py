@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mllm.eval import interactions
 from mllm.eval.metrics import ranking
 from mllm.eval.questions import Question, Said, asked
 from mllm.eval.statistic import Ratio
+from mllm.instruct_data.statements import join
 from mllm.messages import Message, Text
 
 _TOLD = 8
 """Of what somebody played, so much is named in words."""
+_LENGTH = 100
+"""Of the rankings of blind answerers."""
 
 _WORDINGS = (
     "I keep coming back to {names}. What should I listen to next?",
@@ -35,8 +43,8 @@ class Case:
 
     id: str
     user: str
-    history: Sequence[str]
-    """What he played, and may not be recommended again."""
+    history: Mapping[str, float]
+    """How often he played what, the earliest first where the order is known; it may not be recommended again."""
     right: Sequence[str]
     """What he played besides, unknown to whoever recommends."""
     candidates: Sequence[str] | None = None
@@ -62,7 +70,7 @@ def question(case: Case, names: Mapping[str, str], *, catalogue: int, seed: int)
         catalogue: how many items there are.
         seed: of the wording.
     """
-    told = _listed([names.get(item, item) for item in case.history[-_TOLD:]])
+    told = join([names.get(item, item) for item in list(case.history)[-_TOLD:]])
     wording = random.Random(f"{seed}/{case.id}").choice(_WORDINGS)
     spoken = asked(wording.format(names=told))
     if case.first is not None:
@@ -82,6 +90,7 @@ def question(case: Case, names: Mapping[str, str], *, catalogue: int, seed: int)
         template="recommendation",
         given={
             "history": list(case.history),
+            "plays": list(case.history.values()),
             "liked": [],
             "disliked": [] if case.first is None else [case.first],
             "text": case.reply,
@@ -109,6 +118,15 @@ def among(questions: Sequence[Question], pool: str, figure: Ratio) -> Ratio:
     )
 
 
+def blind(questions: Sequence[Question]) -> dict[str, list[Said]]:
+    """Who looks at no listener: what most others have in their histories, and a random order of the same items."""
+    counts = Counter(item for question in questions for item in question.given["history"])
+    items = sorted({*counts, *(item for question in questions for item in question.given["candidates"] or ())})
+    popular = np.array([counts[item] for item in items], dtype=np.float64)
+    ways = {"most listeners": popular, "random order": np.zeros(len(items))}
+    return {name: [_of_weights(question, items, weights) for question in questions] for name, weights in ways.items()}
+
+
 def recall_of(question: Question, said: Said, *, k: int) -> float:
     """Share of what is right among the first `k`; 0 without a ranking."""
     return _alone(ranking.recall(right_of([question]), rankings_of([question], [said]), k=k))
@@ -123,12 +141,22 @@ def _alone(figure: Ratio) -> float:
     return float(figure.numerators[0])
 
 
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+def _of_weights(question: Question, items: Sequence[str], weights: NDArray[np.float64]) -> Said:
+    barred, admitted = _barred(question), question.given["candidates"]
+    allowed = set(items if admitted is None else admitted) - barred
+    best = interactions.best(
+        weights, np.array([item in allowed for item in items]), count=_LENGTH, name=f"blind/{question.id}"
+    )
+    return Said(ranking=tuple(items[place] for place in best))
+
+
+def _barred(question: Question) -> set[str]:
+    """What is no recommendation: played or refused before."""
+    return {*question.given["history"], *question.given["liked"], *question.given["disliked"]}
 
 
 def _ranking(question: Question, said: Said) -> tuple[str, ...]:
-    barred = {*question.given["history"], *question.given["liked"], *question.given["disliked"]}
+    barred = _barred(question)
     candidates = question.given["candidates"]
     admitted = None if candidates is None else set(candidates)
     return tuple(item for item in said.ranking or () if item not in barred and (admitted is None or item in admitted))

@@ -7,11 +7,13 @@ refused, to which an item that the listener plays is the answer; and the plays t
 
 from __future__ import annotations
 
+import functools
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mllm import facts, registry
 from mllm.eval import interaction_files
 from mllm.eval.interactions import Plays
 from mllm.eval.metrics import ranking
@@ -22,6 +24,7 @@ from mllm.eval.task_about import About, Figure
 from mllm.eval.tasks import _listening, _recommendation
 from mllm.eval.tasks._listening import World
 from mllm.eval.tasks._recommendation import Case
+from mllm.instruct_data import in_words
 
 ABOUT = About(
     title="Recommendation: after a critique",
@@ -40,14 +43,14 @@ ABOUT = About(
     where=_listening.WHERE,
 )
 _WORDINGS = (
-    "Not quite: I would rather have something with {wanted}, and please no {refused}.",
-    "Hm, that is too much {refused} for me. More {wanted}, please.",
-    "No {refused} today. Is there anything with {wanted}?",
-    "I was hoping for {wanted}. Leave out the {refused}.",
-    "Could it be {wanted} instead? I have had enough {refused}.",
-    "Good idea, but without the {refused}; {wanted} is what I am after.",
-    "Something more {wanted} would be better, and less {refused}.",
-    "That one is not for me: anything but {refused}. I am in the mood for {wanted}.",
+    "Not quite. I would rather have something {wanted}, and please nothing {refused}.",
+    "Hm, not that one. Something {wanted} would be better; nothing {refused}, please.",
+    "Nothing {refused} today. Is there anything {wanted}?",
+    "I was hoping for something {wanted}. Leave out everything {refused}.",
+    "Could it be something {wanted} instead? I have had enough of everything {refused}.",
+    "Good idea, but I want nothing {refused}; something {wanted} is what I am after.",
+    "Anything but what is {refused}. I am in the mood for something {wanted}.",
+    "That one is not for me. Do you have something {wanted}? Nothing {refused}, though.",
 )
 
 
@@ -62,6 +65,11 @@ def load(music: Music) -> Sequence[Question]:
 def material(music: Music) -> Plays:
     """The plays that may be learnt from, and the tags of the items."""
     return _critiques(music)[0].plays
+
+
+def blind(questions: Sequence[Question]) -> Mapping[str, list[Said]]:
+    """Who looks at no listener."""
+    return _recommendation.blind(questions)
 
 
 def credit(question: Question, said: Said) -> float | None:
@@ -126,7 +134,7 @@ def _case(user: str, world: World, tagged: Mapping[str, Sequence[str]], rng: ran
         wanted, refused = sorted(tags[target] - tags[first]), sorted(tags[first] - tags[target])
         if wanted:
             refuse = rng.choice(refused)
-            reply = rng.choice(_WORDINGS).format(wanted=rng.choice(wanted), refused=refuse)
+            reply = rng.choice(_WORDINGS).format(wanted=in_a_phrase(rng.choice(wanted)), refused=in_a_phrase(refuse))
             return Case(
                 id=f"critique/{user}",
                 user=user,
@@ -137,6 +145,22 @@ def _case(user: str, world: World, tagged: Mapping[str, Sequence[str]], rng: ran
                 refused=tagged[refuse],
             )
     return None
+
+
+def in_a_phrase(tag: str) -> str:
+    """A tag of a rendered piece as it stands after "something": "with piano", "in a minor key", "slow"."""
+    if tag in facts.INSTRUMENTS:
+        return f"with {tag}"
+    if tag.endswith(" key"):
+        return f"in {in_words.a(tag)}"
+    if tag.endswith(" tempo"):
+        return f"at {in_words.a(tag)}"
+    return f"filed under {tag}" if tag in _styles() else tag
+
+
+@functools.cache
+def _styles() -> frozenset[str]:
+    return frozenset(name.replace("_", " ") for name in registry.names("style"))
 
 
 def _tagged(plays: Plays) -> Mapping[str, Sequence[str]]:

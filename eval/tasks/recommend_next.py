@@ -36,7 +36,6 @@ ABOUT = About(
         "ndcg_5": Figure(title="NDCG@5"),
         "ndcg_10": Figure(title="NDCG@10", headline=True),
         "ndcg_20": Figure(title="NDCG@20"),
-        "median_rank": Figure(title="median rank of what comes next", better="lower"),
     },
     also=(_listening.KEY,),
     where=_listening.WHERE,
@@ -62,6 +61,11 @@ def material(music: Music) -> Plays:
     return _world(music).plays
 
 
+def blind(questions: Sequence[Question]) -> Mapping[str, list[Said]]:
+    """Who looks at no listener."""
+    return _recommendation.blind(questions)
+
+
 def credit(question: Question, said: Said) -> float | None:
     """Whether the item is among the first ten."""
     return _recommendation.hit_of(question, said, k=10)
@@ -74,7 +78,6 @@ def figures(questions: Sequence[Question], said: Sequence[Said]) -> Mapping[str,
     for k in (5, 10, 20):
         found[f"hit_{k}"] = ranking.hit_rate(right, ranked, k=k)
         found[f"ndcg_{k}"] = ranking.ndcg(right, ranked, k=k)
-    found["median_rank"] = ranking.median_rank(right, ranked, worst=questions[0].truth["catalogue"])
     return found
 
 
@@ -90,11 +93,10 @@ def _of_files(folder: Path) -> World:
     sequences = interaction_files.sequences(folder, "C_lastfm_seq.txt")
     names = interaction_files.names(folder, "C_items.tsv")
     tags = interaction_files.attributes(folder, "C_lastfm_item2attributes.json")
-    histories = {user: items[:-1] for user, items in sequences.items()}
-    played = {user: dict.fromkeys(items, 1.0) for user, items in histories.items()}
+    played = {user: dict.fromkeys(items[:-1], 1.0) for user, items in sequences.items()}
     return World(
         plays=interactions.gather(played, tuple(names), tags),
-        histories=histories,
+        histories=played,
         held={user: items[-1:] for user, items in sequences.items()},
         names=names,
     )

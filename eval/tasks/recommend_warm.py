@@ -59,6 +59,11 @@ def material(music: Music) -> Plays:
     return _world(music).plays
 
 
+def blind(questions: Sequence[Question]) -> Mapping[str, list[Said]]:
+    """Who looks at no listener."""
+    return _recommendation.blind(questions)
+
+
 def credit(question: Question, said: Said) -> float | None:
     """Recall@20."""
     return _recommendation.recall_of(question, said, k=20)
