@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import functools
 import importlib.util
-import logging
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,7 @@ from mllm.answer import Answer
 from mllm.errors import AudioError, ConfigError, MessageError, MllmError
 from mllm.eval.model import ModelSettings
 from mllm.messages import Audio, Item, Message, Text
-from mllm.processing import Heard
+from mllm.processing import Heard, HeardElsewhere
 from mllm.prompt import IGNORE_INDEX, Prompt, build_prompt
 from mllm.speech import answer_of
 
@@ -32,7 +31,7 @@ MOST_RECORDINGS = 8
 _ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_CPU_KVCACHE_SPACE": "1",
-    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_NO_USAGE_STATS": "1",
 }
 """What vLLM is told where the user says nothing else: one process, 1 GiB of cache on a CPU, no reports to anybody."""
@@ -117,7 +116,7 @@ class VllmEngine:
             prompt = self._prompt(conversation, [1] * len(heard), add_generation_prompt=True)
         except MllmError as error:
             return error
-        return _given(conversation, prompt.input_ids), heard
+        return self._given(conversation, prompt.input_ids), heard
 
     def _answered(
         self, conversation: Sequence[Message], texts: Sequence[str]
@@ -134,7 +133,7 @@ class VllmEngine:
                 count = end - len(begun.input_ids)
                 prompt = self._prompt(whole, [1] * len(heard), add_generation_prompt=False)
                 behind = len(checked.input_ids) - end
-                found.append((_given(conversation, prompt.input_ids[: len(prompt.input_ids) - behind]), count))
+                found.append((self._given(conversation, prompt.input_ids[: len(prompt.input_ids) - behind]), count))
         except MllmError as error:
             return error
         return found
@@ -167,6 +166,16 @@ class VllmEngine:
         return build_prompt(
             conversation, processor.tokenizer, audio_tokens=audio_tokens, markers=processor.markers, **options
         )
+
+    def _given(self, conversation: Sequence[Message], ids: Sequence[int]) -> dict[str, Any]:
+        recordings = [part for message in conversation for part in message.parts if isinstance(part, Audio)]
+        given: dict[str, Any] = {"prompt_token_ids": list(ids)}
+        return {**given, "multi_modal_data": {"audio": list(map(self._sent, recordings))}} if recordings else given
+
+    def _sent(self, audio: Audio) -> Audio:
+        """The recording as the plug-in takes it, which by itself would refuse silence."""
+        listen = functools.partial(self._processor.listen, audio, require_sound=False)
+        return HeardElsewhere(source=audio.source, start=audio.start, end=audio.end, listen=listen)
 
     def _listen(self, audio: Audio) -> tuple[Heard, int]:
         """How much of a recording is heard, and how many soft tokens it has."""
@@ -204,12 +213,6 @@ def _open(directory: Path, settings: ModelSettings) -> Any:
         )
     except (ImportError, RuntimeError, ValueError) as error:
         raise ConfigError(f"vLLM cannot open {directory}: {error}; leave --engine vllm out") from error
-
-
-def _given(conversation: Sequence[Message], ids: Sequence[int]) -> dict[str, Any]:
-    recordings = [part for message in conversation for part in message.parts if isinstance(part, Audio)]
-    given: dict[str, Any] = {"prompt_token_ids": list(ids)}
-    return {**given, "multi_modal_data": {"audio": recordings}} if recordings else given
 
 
 def _of_the_last(output: Any, count: int) -> float:
