@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -104,10 +104,19 @@ class Peer:
                 continue
             together.setdefault((question.max_new_tokens, bool(clips)), []).append((place, clips))
         for (max_new_tokens, _), members in together.items():
-            asked = [questions[place].messages for place, _ in members]
-            answers = self._speak(asked, [clips for _, clips in members], max_new_tokens)
+            asked = [(questions[place].messages, clips) for place, clips in members]
+            answers = self._speak_or_tell(asked, max_new_tokens)
             found |= {place: answer for (place, _), answer in zip(members, answers, strict=True)}
         return [found[place] for place in range(len(questions))]
+
+    def _speak_or_tell(self, asked: Sequence[_Asked], max_new_tokens: int) -> list[Said]:
+        """The answers; where they fail together, as for lack of memory, each on its own, and why one has none."""
+        try:
+            return self._speak(asked, max_new_tokens)
+        except (IndexError, RuntimeError, ValueError) as error:
+            if len(asked) == 1:
+                return [Said(error=f"{self._family.model} fails: {error}")]
+        return [said for one in asked for said in self._speak_or_tell([one], max_new_tokens)]
 
     def _clip(self, recording: Audio) -> _Clip:
         try:
@@ -123,14 +132,12 @@ class Peer:
         return _Clip(samples=clip.samples[: self._longest], total_seconds=len(clip.samples) / self._rate_hz)
 
     @torch.no_grad()
-    def _speak(
-        self, conversations: Sequence[Sequence[Message]], clips: Sequence[Sequence[_Clip]], max_new_tokens: int
-    ) -> list[Said]:
+    def _speak(self, asked: Sequence[_Asked], max_new_tokens: int) -> list[Said]:
         tokenizer = self._processor.tokenizer
-        waves = [clip.samples for row in clips for clip in row]
+        waves = [clip.samples for _, clips in asked for clip in clips]
         heard = {"audio": waves, "sampling_rate": self._rate_hz} if waves else {}
         inputs = self._processor(
-            text=[self._prompt(conversation) for conversation in conversations],
+            text=[self._prompt(conversation) for conversation, _ in asked],
             padding=True,
             return_tensors="pt",
             **heard,
@@ -149,8 +156,8 @@ class Peer:
         chances = recorder.finish(sequences)
         said = sequences[:, -chances.shape[1] :]
         return [
-            self._said(ids, probabilities, row)
-            for ids, probabilities, row in zip(said.tolist(), chances.tolist(), clips, strict=True)
+            self._said(ids, probabilities, clips)
+            for ids, probabilities, (_, clips) in zip(said.tolist(), chances.tolist(), asked, strict=True)
         ]
 
     def _prompt(self, conversation: Sequence[Message]) -> str:
@@ -185,6 +192,10 @@ class _Clip:
     samples: npt.NDArray[np.float32]
     total_seconds: float
     """Of the stretch that was meant."""
+
+
+_Asked: TypeAlias = tuple[Sequence[Message], Sequence[_Clip]]
+"""A conversation and its recordings."""
 
 
 def open_peer(family: Family, place: str | None, settings: ModelSettings) -> Peer:

@@ -209,7 +209,7 @@ def _open(directory: Path, settings: ModelSettings) -> Any:
             limit_mm_per_prompt={"audio": MOST_RECORDINGS},
             skip_mm_profiling=True,
             enforce_eager=True,
-            seed=0,
+            use_tqdm_on_load=False,
         )
     except (ImportError, RuntimeError, ValueError) as error:
         raise ConfigError(f"vLLM cannot open {directory}: {error}; leave --engine vllm out") from error

@@ -43,6 +43,9 @@ class Engine(Protocol):
     def likelihoods(self, asked: Sequence[tuple[Conversation, Sequence[str]]]) -> list[tuple[float, ...] | MllmError]:
         """Log-probability of each of several answers to a conversation, its end included; one entry a conversation."""
 
+    def close(self) -> None:
+        """Give back what it holds."""
+
 
 def open_model(place: str | None, settings: ModelSettings) -> Model:
     """Open a checkpoint.
@@ -99,6 +102,10 @@ class Checkpoint:
     def respond(self, questions: Sequence[Question]) -> Iterator[Said]:
         """Answers in order, as many at once as the settings say."""
         return self._memory.respond(questions)
+
+    def close(self) -> None:
+        """Give back what the engine holds; nothing can be asked afterwards."""
+        self._engine.close()
 
     def _respond(self, questions: Sequence[Question]) -> list[Said]:
         found: dict[int, Said] = {}
@@ -162,6 +169,9 @@ class _Transformers:
 
     def likelihoods(self, asked: Sequence[tuple[Conversation, Sequence[str]]]) -> list[tuple[float, ...] | MllmError]:
         return [self._likelihoods(conversation, texts) for conversation, texts in asked]
+
+    def close(self) -> None:
+        """Nothing but memory is held."""
 
     def _likelihoods(self, conversation: Conversation, texts: Sequence[str]) -> tuple[float, ...] | MllmError:
         try:
