@@ -1,7 +1,7 @@
 """How likely several endings of one beginning are.
 
-In: a model with what it heard, ids of the beginning and of each ending. Out: a log-probability an ending, as if each had
-been asked for alone; the beginning is read once. Knows no messages and no tokenizer.
+In: a model with what it heard, ids of the beginning and of each ending. Out: a log-probability an ending, as if each
+had been asked for alone; the beginning is read once. Knows no messages and no tokenizer.
 """
 
 from __future__ import annotations

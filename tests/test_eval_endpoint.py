@@ -68,6 +68,8 @@ def respond(model: Model, *questions: Question) -> list[Said]:
 
 
 class TestOurRoutes:
+    """A real checkpoint behind the routes of `mllm serve`."""
+
     def test_answers_are_the_listeners(self, address: str, listener: Listener, music: Path) -> None:
         model = endpoint.open_model(address, ModelSettings())
         assert model.name == "mllm"
@@ -202,6 +204,8 @@ def model(server: Server) -> Model:
 
 
 class TestRequests:
+    """What goes to a server and what comes back."""
+
     def test_what_is_sent(self, model: Model, server: Server, music: Path) -> None:
         spoken = (
             Message(role="system", parts=(Text(text="Be brief."),)),
@@ -328,6 +332,8 @@ class TestRequests:
 
 
 class TestOpening:
+    """Which server and which model."""
+
     def test_the_model_is_named_where_there_are_several(self, server: Server) -> None:
         with pytest.raises(ConfigError, match="has 2 models; name one behind '#': maker/big, maker/small"):
             endpoint.open_model(server.base, ModelSettings())
@@ -346,14 +352,16 @@ class TestOpening:
         with pytest.raises(ConfigError, match="is no list of models"):
             endpoint.open_model(server.base, ModelSettings())
 
-    @pytest.mark.parametrize("place", ["127.0.0.1:8000", "ftp://a/v1", "http://", "http://me:sk-1@a/v1", "http://a:x/v1"])
+    @pytest.mark.parametrize(
+        "place", ["127.0.0.1:8000", "ftp://a/v1", "http://", "http://me:sk-1@a/v1", "http://a:x/v1"]
+    )
     def test_what_is_no_address(self, place: str) -> None:
         with pytest.raises(ConfigError, match="is no address of a server") as told:
             endpoint.open_model(place, ModelSettings())
         assert "sk-1" not in str(told.value)
 
     def test_nobody_there(self) -> None:
-        with pytest.raises(ConfigError, match="does not answer .* start the server"):
+        with pytest.raises(ConfigError, match=r"does not answer .* start the server"):
             endpoint.open_model("http://127.0.0.1:9/v1", ModelSettings())
         with pytest.raises(ConfigError, match="give its address"):
             endpoint.open_model(None, ModelSettings())

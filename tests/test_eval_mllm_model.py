@@ -76,6 +76,8 @@ def by_hand(listener: Listener, conversation: Sequence[Message], answer: str) ->
 
 
 class TestLikelihoods:
+    """How likely answers are that somebody else gives."""
+
     def test_they_are_the_sum_over_tokens(self, listener: Listener, music: Path) -> None:
         """Measured worst difference: 4e-6."""
         for conversation in (
@@ -128,6 +130,8 @@ class TestLikelihoods:
 
 
 class TestCheckpoint:
+    """A checkpoint that is asked questions."""
+
     def test_its_name_and_its_record(self, model: Model, directory: Path) -> None:
         assert model.name == directory.name
         assert model.listens
@@ -256,6 +260,8 @@ class TestPlain:
 
 
 class TestEncoderReadout:
+    """What the encoder names without the language model."""
+
     def test_it_names_the_facts_of_a_recording(self, encoder: Model) -> None:
         fields = ("tempo_bpm", "key", "meter", "instruments")
         tempo, key, meter, instruments = respond(encoder, *(question("?", DEMO, field=field) for field in fields))
@@ -286,5 +292,5 @@ class TestEncoderReadout:
         assert "does not exist" in str(said.error)
 
     def test_an_encoder_without_a_readout_is_told(self, directory: Path) -> None:
-        with pytest.raises(ConfigError, match="the encoder of .* is 'mert', which names no facts itself"):
+        with pytest.raises(ConfigError, match=r"the encoder of .* is 'mert', which names no facts itself"):
             encoder_readout.open_model(str(directory), ModelSettings())

@@ -1,4 +1,4 @@
-"""Other audio language models through transformers: tiny random checkpoints in their published formats, opened by us."""
+"""Other audio language models through transformers: tiny random checkpoints in their published formats."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from mllm import audio, registry
 from mllm.errors import ConfigError
 from mllm.eval import conditions
 from mllm.eval.model import Model, ModelSettings
+from mllm.eval.models import _transformers
 from mllm.eval.questions import Question, Said, asked
 from mllm.messages import Audio, Item, Message, Text
 from tests.tiny_checkpoint import write_music
@@ -290,16 +291,36 @@ def test_errors_stand_in_the_place_of_answers(opened: Opened, music: Path) -> No
     assert heard.error is None
 
 
-def test_what_fails_is_told_of_one_answer(opened: Opened, music: Path) -> None:
-    """The tiny models know positions up to 1024 only; a marker that a user wrote has no recording."""
+def test_a_marker_in_a_text_is_told(opened: Opened, music: Path) -> None:
     marker = "<|AUDIO|>" if opened.name == "qwen2_audio" else "<sound>"
     bad, good = respond(
         opened.model, question(f"Which {marker}?", music / "one.wav"), question("Which?", music / "two.wav")
     )
-    assert bad.error is not None
-    assert bad.text == ""
+    assert f"the text holds {marker!r}, which stands for a recording" in str(bad.error)
     assert good.error is None
-    assert good.text == respond(afresh(opened), question("Which?", music / "two.wav"))[0].text
+
+
+def test_what_fails_together_is_asked_alone(opened: Opened, music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = afresh(opened)
+    assert isinstance(model, _transformers.Peer)
+    generate = model._model.generate
+
+    def with_little_memory(**inputs: Any) -> Any:
+        if len(inputs["input_ids"]) > 1 or inputs["max_new_tokens"] > 8:
+            raise torch.OutOfMemoryError("out of memory")
+        return generate(**inputs)
+
+    monkeypatch.setattr(model._model, "generate", with_little_memory)
+    one, two, long = respond(
+        model,
+        question("Which?", music / "one.wav"),
+        question("Which?", music / "two.wav"),
+        question("Which?", music / "two.wav", max_new_tokens=9),
+    )
+    assert one.error is None
+    assert two.error is None
+    assert str(long.error).endswith("fails: out of memory")
+    assert two.text == respond(opened.model, question("Which?", music / "two.wav"))[0].text
 
 
 def test_blind_controls_can_be_asked(opened: Opened, music: Path) -> None:

@@ -71,6 +71,8 @@ def assert_same(one: Said, other: Said) -> None:
 
 
 class TestVllm:
+    """A tiny checkpoint of random parts."""
+
     pytestmark = MARKS_OF_VLLM
 
     def test_both_say_the_same(self, both: tuple[Model, Model], music: Path) -> None:
@@ -124,6 +126,8 @@ class TestVllm:
 
 
 class TestReference:
+    """The checkpoint of the package."""
+
     pytestmark = MARKS_OF_VLLM
 
     def test_both_say_the_same(self) -> None:

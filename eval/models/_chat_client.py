@@ -101,9 +101,7 @@ class ChatClient:
         except ValueError:
             return None, self._problem(f"does not answer with JSON: {text[:_SHOWN_CHARACTERS]}"), 0.0
 
-    def _exchange(
-        self, method: str, path: str, content: bytes | None
-    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+    def _exchange(self, method: str, path: str, content: bytes | None) -> tuple[int, http.client.HTTPMessage, bytes]:
         address = urlsplit(self.base)
         connect = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
         headers = {"Accept": "application/json"}

@@ -18,7 +18,7 @@ import torch
 import transformers
 
 from mllm import audio
-from mllm.errors import AudioError, ConfigError, MllmError
+from mllm.errors import AudioError, ConfigError, MllmError, PromptError
 from mllm.eval.model import ModelSettings
 from mllm.eval.models._remembering import Remembering
 from mllm.eval.questions import Question, Said
@@ -98,6 +98,7 @@ class Peer:
         together: dict[tuple[int, bool], list[tuple[int, list[_Clip]]]] = {}
         for place, question in enumerate(questions):
             try:
+                self._check(question)
                 clips = [self._clip(recording) for recording in question.recordings]
             except MllmError as error:
                 found[place] = Said(error=str(error))
@@ -117,6 +118,13 @@ class Peer:
             if len(asked) == 1:
                 return [Said(error=f"{self._family.model} fails: {error}")]
         return [said for one in asked for said in self._speak_or_tell([one], max_new_tokens)]
+
+    def _check(self, question: Question) -> None:
+        """A marker that somebody wrote would take the place of a recording, and of all that follow."""
+        marker = self._processor.audio_token
+        parts = [part for message in question.messages for part in message.parts]
+        if any(isinstance(part, Text) and marker in part.text for part in parts):
+            raise PromptError(f"the text holds {marker!r}, which stands for a recording; leave it out")
 
     def _clip(self, recording: Audio) -> _Clip:
         try:

@@ -151,7 +151,9 @@ class VllmEngine:
             raise MessageError("the conversation holds catalogue items; evaluate it with --engine transformers")
         recordings = [self._heard(part) for part in parts if isinstance(part, Audio)]
         if len(recordings) > MOST_RECORDINGS:
-            raise MessageError(f"the conversation has {len(recordings)} recordings; at most {MOST_RECORDINGS} are taken")
+            raise MessageError(
+                f"the conversation has {len(recordings)} recordings; at most {MOST_RECORDINGS} are taken"
+            )
         context = self._processor.max_length
         prompt = self._prompt(
             conversation,

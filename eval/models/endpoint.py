@@ -153,7 +153,9 @@ def _served(client: ChatClient, wanted: str) -> str:
     except EndpointError as error:
         raise ConfigError(f"--model endpoint: {error}; start the server, or give another address") from error
     except (KeyError, TypeError) as error:
-        raise ConfigError(f"--model endpoint: {client.base}/models is no list of models; give another address") from error
+        raise ConfigError(
+            f"--model endpoint: {client.base}/models is no list of models; give another address"
+        ) from error
     if wanted and wanted not in names:
         raise ConfigError(f"--model endpoint: {client.base} has no model {wanted!r}; it has: {', '.join(names)}")
     if not wanted and len(names) != 1:
@@ -165,7 +167,10 @@ def _served(client: ChatClient, wanted: str) -> str:
 
 def _message(message: Message) -> dict[str, Any]:
     if all(isinstance(part, Text) for part in message.parts):
-        return {"role": message.role, "content": "\n".join(part.text for part in message.parts if isinstance(part, Text))}
+        return {
+            "role": message.role,
+            "content": "\n".join(part.text for part in message.parts if isinstance(part, Text)),
+        }
     return {"role": message.role, "content": [_part(part) for part in message.parts]}
 
 
