@@ -69,7 +69,7 @@ def write_peer(name: str, tokenizer: PreTrainedTokenizerFast, directory: Path) -
         "num_attention_heads": 4,
         "num_key_value_heads": 4,
         "max_position_embeddings": 1024,
-        "initializer_range": 0.4,  # so that the answer depends on what is heard
+        **_LIVELY,
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": None,
         "eos_token_id": tokenizer.eos_token_id,
@@ -81,7 +81,7 @@ def write_peer(name: str, tokenizer: PreTrainedTokenizerFast, directory: Path) -
         "encoder_ffn_dim": 16,
         "d_model": 16,
         "max_source_positions": WINDOW_SECONDS * 50,
-        "initializer_range": 0.4,
+        **_LIVELY,
     }
     listening = WhisperFeatureExtractor(feature_size=16, sampling_rate=RATE_HZ, chunk_length=WINDOW_SECONDS)
     model, processor = _BUILDERS[name](Qwen2Config(**text), encoder, listening, tokenizer, ids)
@@ -95,7 +95,7 @@ def _qwen2_audio(text: Any, encoder: Any, listening: Any, tokenizer: Any, ids: d
         audio_config={"model_type": "qwen2_audio_encoder", **encoder},
         text_config=text.to_dict(),
         audio_token_index=ids["<|AUDIO|>"],
-        initializer_range=0.4,
+        **_LIVELY,
     )
     processor = transformers.Qwen2AudioProcessor(listening, tokenizer)  # with its own chat template
     return transformers.Qwen2AudioForConditionalGeneration(config), processor
@@ -106,7 +106,7 @@ def _audio_flamingo_3(text: Any, encoder: Any, listening: Any, tokenizer: Any, i
         audio_config={"model_type": "audioflamingo3_encoder", **_renamed(encoder)},
         text_config=text.to_dict(),
         audio_token_id=ids["<sound>"],
-        initializer_range=0.4,
+        **_LIVELY,
     )
     processor = transformers.AudioFlamingo3Processor(
         listening, tokenizer, chat_template=TEMPLATE, max_audio_len=MOST_SECONDS
@@ -121,12 +121,16 @@ def _music_flamingo(text: Any, encoder: Any, listening: Any, tokenizer: Any, ids
         audio_token_id=ids["<sound>"],
         audio_bos_token_id=ids["<|sound_bos|>"],
         audio_eos_token_id=ids["<|sound_eos|>"],
-        initializer_range=0.4,
+        **_LIVELY,
     )
     processor = transformers.MusicFlamingoProcessor(
         listening, tokenizer, chat_template=TEMPLATE, max_audio_len=MOST_SECONDS
     )
     return transformers.MusicFlamingoForConditionalGeneration(config), processor
+
+
+_LIVELY: Any = {"initializer_range": 0.4}
+"""Of the weights, so that the answer depends on what is heard."""
 
 
 def _renamed(encoder: dict[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def open_model(place: str | None, settings: ModelSettings) -> Model:
 
 
 class Endpoint:
-    """A model behind an address.
+    """A model behind an address; `description` grows by the fingerprints that the server tells.
 
     Args:
         client: that reaches it.
@@ -63,15 +63,16 @@ class Endpoint:
         self.name = model.rstrip("/").rpartition("/")[2]
         self._client = client
         self._model = model
-        self._fingerprints: set[str] = set()
+        self._told: dict[str, Any] = {
+            "kind": "endpoint",
+            "place": client.base,
+            "model": model,
+            "temperature": 0,
+            "seed": 0,
+        }
+        self.description: Mapping[str, Any] = self._told
         self._tells_chances = True
         self._memory = Remembering(self._respond, at_once=max(settings.batch_size, 2 * CONCURRENCY))
-
-    @property
-    def description(self) -> Mapping[str, Any]:
-        """With the fingerprints that the server has told so far."""
-        told = {"kind": "endpoint", "place": self._client.base, "model": self._model, "temperature": 0, "seed": 0}
-        return {**told, "system_fingerprints": sorted(self._fingerprints)} if self._fingerprints else told
 
     def answers(self, question: Question) -> bool:
         """What is asked in words about recordings; no items of a catalogue."""
@@ -124,7 +125,7 @@ class Endpoint:
         if not isinstance(choice, dict) or not isinstance(text, str):
             return Said(error=f"{self._client.base} gives no chat completion")
         if isinstance(fingerprint := reply.get("system_fingerprint"), str):
-            self._fingerprints.add(fingerprint)
+            self._told["system_fingerprints"] = sorted({fingerprint, *self._told.get("system_fingerprints", ())})
         return Said(text=text.strip(), confidence=_confidence(choice.get("logprobs")))
 
 
