@@ -22,10 +22,11 @@ from mllm import checkpoint, describe
 from mllm.answer import MAX_NEW_TOKENS, Answer
 from mllm.errors import AudioError, CheckpointError, ConfigError, MllmError
 from mllm.items import Catalogue, open_for
+from mllm.likelihoods import log_probabilities
 from mllm.messages import Audio, Message, Text, parse
 from mllm.modeling import MusicLLMForConditionalGeneration
 from mllm.processing import MusicLLMProcessor
-from mllm.prompt import Prompt, build_prompt
+from mllm.prompt import IGNORE_INDEX, Prompt, build_prompt
 from mllm.sounds import KEPT_BYTES, Sound, SoundMemory
 from mllm.speech import ProbabilityRecorder, TextStream, answer_of
 
@@ -190,9 +191,10 @@ class Listener:
             answers.append(answer)
         return answers
 
-    @torch.no_grad()
     def likelihoods(self, messages: object, answers: Sequence[str], *, require_sound: bool = True) -> list[float]:
         """How likely each of several answers is: the natural logarithm of its probability, its end included.
+
+        The conversation is read once, the answers several at a time; each is as likely as it would be alone.
 
         Args:
             messages: as for `respond`.
@@ -202,24 +204,16 @@ class Listener:
         Raises:
             MessageError, AudioError, ItemError, PromptError: as for `respond`.
         """
-        found = []
-        ready = self._prepare(messages, 1, require_sound, None)
-        begun = len(ready.prompt.input_ids)
-        device = self.model.language_model.device
-        for answer in answers:
-            said = Message(role="assistant", parts=(Text(text=answer),))
-            ids = self._prepare(
-                (*_parsed(messages, None), said), 1, require_sound, None, answered=True
-            ).prompt.input_ids
-            output = self.model(
-                torch.tensor([ids], device=device),
-                audio_embeds=[tokens for sound in ready.sounds for tokens in sound.soft_tokens] or None,
-                item_features=list(ready.items) or None,
-            )
-            chances = output.logits[0, begun - 1 : -1].float().log_softmax(-1)  # (S, V)
-            chosen = torch.tensor(ids[begun:], device=device)
-            found.append(float(chances.gather(1, chosen[:, None]).sum()))
-        return found
+        conversation = _parsed(messages, None)
+        ready = self._prepare(conversation, 1, require_sound, None)
+        endings = [self._ids_of(conversation, ready, answer) for answer in answers]
+        return log_probabilities(
+            self.model,
+            ready.prompt.input_ids,
+            endings,
+            audio_embeds=[tokens for sound in ready.sounds for tokens in sound.soft_tokens],
+            item_features=ready.items,
+        )
 
     def caption(self, recording: str | Path | Audio, **settings: Any) -> Answer:
         """Describe a recording in words; `settings` and errors as for `respond`."""
@@ -272,24 +266,41 @@ class Listener:
         max_new_tokens: int,
         require_sound: bool,
         base_directory: Path | None,
-        *,
-        answered: bool = False,
     ) -> _Ready:
         conversation = _parsed(messages, base_directory)
         parts = [part for message in conversation for part in message.parts]
         items = self.processor.look_up(conversation, self.catalogue)
         sounds = tuple(self.hear(part, require_sound=require_sound) for part in parts if isinstance(part, Audio))
+        prompt = self._prompt(conversation, sounds, max_new_tokens, add_generation_prompt=True)
+        return _Ready(prompt=prompt, sounds=sounds, items=tuple(items))
+
+    def _prompt(
+        self,
+        conversation: Sequence[Message],
+        sounds: Sequence[Sound],
+        max_new_tokens: int,
+        *,
+        add_generation_prompt: bool,
+    ) -> Prompt:
+        """The prompt of a conversation that leaves room for so many tokens."""
         context = self.processor.max_length
-        prompt = build_prompt(
+        return build_prompt(
             conversation,
             self.processor.tokenizer,
             audio_tokens=[sound.num_tokens for sound in sounds],
             item_tokens=self.processor.item_places(conversation),
             markers=self.processor.markers,
-            add_generation_prompt=not answered,
+            add_generation_prompt=add_generation_prompt,
             max_length=None if context is None else context - max_new_tokens,
         )
-        return _Ready(prompt=prompt, sounds=sounds, items=tuple(items))
+
+    def _ids_of(self, conversation: Sequence[Message], ready: _Ready, answer: str) -> list[int]:
+        """Ids of an answer to a conversation, from where the assistant speaks to the end of what it says."""
+        said = Message(role="assistant", parts=(Text(text=answer),))
+        whole = self._prompt((*conversation, said), ready.sounds, 0, add_generation_prompt=False)
+        # What a template writes behind the end of an answer is not said by the assistant.
+        end = max(place for place, label in enumerate(whole.labels) if label != IGNORE_INDEX) + 1
+        return list(whole.input_ids[len(ready.prompt.input_ids) : end])
 
     def _speak_where_ready(
         self, waiting: Sequence[_Ready | MllmError], max_new_tokens: int, temperature: float, seed: int

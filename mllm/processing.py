@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,14 @@ class Recording:
     waveforms: tuple[Float[Tensor, " samples"], ...]
     """Its windows in order: float32, mono, at the processor's sample rate."""
     heard: Heard
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HeardElsewhere(Audio):
+    """A recording that is, or was, decoded by somebody else."""
+
+    listen: Callable[[], Recording] = dataclasses.field(compare=False, repr=False)
+    """Gives its windows; called only where they are not known yet."""
 
 
 class MusicLLMBatch(BatchFeature):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -70,7 +71,7 @@ class ListenerSpeaker:
 
 
 class Chats:
-    """The routes of chats, as streams only.
+    """The routes of chats, as streams and whole.
 
     Args:
         speaker: gives who answers.
@@ -86,7 +87,6 @@ class Chats:
 
     async def chat(self, request: Request) -> Response:
         body = await request.json()
-        assert body["stream"] is True
         assert body["temperature"] == 0
         assert body["model"] in self._speaker().model_names
         messages = parse(body["messages"])
@@ -94,7 +94,9 @@ class Chats:
         for audio in audios:  # before the answer begins, as vLLM does, so that errors have their status
             sound = await asyncio.to_thread(self._speaker().listener.hear, audio)
             heard.note(sound.heard)
-        return StreamingResponse(self._events(messages), media_type="text/event-stream")
+        if body.get("stream"):
+            return StreamingResponse(self._events(messages), media_type="text/event-stream")
+        return JSONResponse(_whole(await self._speaker().say(messages, max_new_tokens=body["max_tokens"])))
 
     async def _events(self, messages: Sequence[Message]) -> AsyncIterator[str]:
         yield _event({"role": "assistant", "content": ""})
@@ -102,6 +104,12 @@ class Chats:
             yield _event({"content": piece})
         yield _event({}, finish_reason="stop")
         yield "data: [DONE]\n\n"
+
+
+def _whole(answer: Answer) -> dict[str, Any]:
+    chances = [{"token": "", "logprob": math.log(token.probability)} for token in answer.tokens]
+    message = {"role": "assistant", "content": answer.text}
+    return {"choices": [{"index": 0, "message": message, "logprobs": {"content": chances}}]}
 
 
 def _event(delta: dict[str, str], finish_reason: str | None = None) -> str:

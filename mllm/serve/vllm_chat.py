@@ -21,11 +21,11 @@ from vllm.utils.async_utils import make_async
 from mllm import checkpoint, contract
 from mllm.errors import MessageError, MllmError
 from mllm.messages import Audio, Message, Text, parse
-from mllm.processing import MusicLLMProcessor, Recording
+from mllm.processing import HeardElsewhere, MusicLLMProcessor, Recording
 from mllm.prompt import build_prompt
 from mllm.serve import heard
 from mllm.serve.vllm_errors import RefusedError
-from mllm.serve.vllm_inputs import HeardElsewhere, served_catalogue
+from mllm.serve.vllm_inputs import served_catalogue
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig

@@ -9,7 +9,6 @@ by its content, so that vLLM's caches hold what came of it. Knows no weights.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -41,18 +40,10 @@ from mllm.errors import AudioError, MllmError
 from mllm.items import Catalogue, ItemSpace, open_for
 from mllm.listener import as_audio
 from mllm.messages import Audio
-from mllm.processing import MusicLLMProcessor, Recording
+from mllm.processing import HeardElsewhere, MusicLLMProcessor
 from mllm.serve.vllm_errors import RefusedError
 from mllm.serve_settings import ServeSettings
 from mllm.sounds import identity_of
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class HeardElsewhere(Audio):
-    """A recording that is, or was, decoded by somebody else."""
-
-    listen: Callable[[], Recording] = dataclasses.field(compare=False, repr=False)
-    """Gives its windows; called only if they do not lie in vLLM's cache."""
 
 
 class RecordingItems(ProcessorBatchItems[Audio]):
