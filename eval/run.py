@@ -21,7 +21,7 @@ from typing import Any
 
 from mllm import __version__, registry
 from mllm.errors import ConfigError
-from mllm.eval import answers, blind, conditions, results, scoring, statistic
+from mllm.eval import answers, blind, conditions, results, scoring, statistic, understood
 from mllm.eval.answers import Answers
 from mllm.eval.model import Model
 from mllm.eval.music import AbsentError, Music
@@ -148,9 +148,11 @@ class _Asking:
             (results.BLIND_ANSWERER, answerer, self._questions, said) for answerer, said in self._blind.items()
         ]
         for model, condition, asked, said in everyone:
-            for question, one in zip(asked, said, strict=True):
+            credits_ = scoring.credits_of(self._task, asked, said)
+            read = understood.read_each(self._task, asked, said, credits_)
+            for question, one, credit, meant in zip(asked, said, credits_, read, strict=True):
                 key = answers.key(self._versioned, model, condition, question)
-                yield answers.line(key, question, one, self._task.credit(question, one))
+                yield answers.line(key, question, one, credit, read=meant)
 
     def _answers(self, model: Model, asked: Sequence[Question], condition: str) -> list[Said]:
         """What is kept, and what is asked now."""

@@ -10,7 +10,9 @@ A file has
   question that is not about the fact, or a figure of all answers together). Nothing said, or nothing that can be read,
   is 0, never None;
 - optionally `figures(questions, said) -> Mapping[str, Statistic]`: its figures by their names in `ABOUT.figures`, each
-  over the same questions in the same order; without it the only figure is "score", the mean credit.
+  over the same questions in the same order; without it the only figure is "score", the mean credit;
+- optionally `read(question, said) -> str | None`: which of few possible answers (`Question.label`) was understood, for
+  confusion matrices; without it `mllm.eval.understood` looks for the labels of the task in the answer.
 
 It never asks a model, opens no recording but to make one, and draws by seeds only: the same music gives the same
 questions, to the letter.
