@@ -63,9 +63,7 @@ def key(task: str, model: str, condition: str, question: Question) -> Key:
     return task, model, condition, question.id, question.digest()
 
 
-def line(
-    key: Key, question: Question, said: Said, credit: float | None, *, read: str | None = None
-) -> dict[str, Any]:
+def line(key: Key, question: Question, said: Said, credit: float | None, *, read: str | None = None) -> dict[str, Any]:
     """All that is known of an answer, for reports, comparisons and people.
 
     Args:

@@ -253,7 +253,9 @@ def _tasks(runs: tuple[_Run, _Run], wanted: Sequence[str]) -> tuple[list[str], d
         raise ConfigError(f"neither run holds task {', '.join(unknown)}; expected some of {', '.join(sorted(every))}")
     considered = [name for name in dict.fromkeys((*left, *right)) if not wanted or name in wanted]
     left_out = {
-        name: f"only {'A' if name in left else 'B'} holds it" for name in considered if name not in left or name not in right
+        name: f"only {'A' if name in left else 'B'} holds it"
+        for name in considered
+        if name not in left or name not in right
     }
     both = [name for name in considered if name not in left_out]
     known = registry.names("task")

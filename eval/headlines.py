@@ -51,14 +51,12 @@ class Row:
 
 
 def listeners(results: Results) -> tuple[str, ...]:
-    """The models that stand in rows of their own: those that were asked under blind conditions too; without any, all."""
+    """The models that have rows of their own: those that were asked under blind conditions too; without any, all."""
     listening = [
         model
         for model in results.models
         if any(
-            len(figure.scores.get(model, {})) > 1
-            for task in results.tasks.values()
-            for figure in task.figures.values()
+            len(figure.scores.get(model, {})) > 1 for task in results.tasks.values() for figure in task.figures.values()
         )
     ]
     return tuple(listening or results.models)
@@ -162,7 +160,7 @@ def notes(results: Results) -> list[str]:
 def circumstances(results: Results) -> list[str]:
     """Seed, resamples, time, memory and versions, a sentence each."""
     run = results.run
-    told = [f"seed {run.get('seed')}", f"{run.get('resamples')} resamples"]
+    told = [f"Seed {run.get('seed')}", f"{run.get('resamples')} resamples"]
     if run.get("size") not in (None, 1.0):
         told.append(f"{run['size']:g} of the usual rendered questions")
     if run.get("limit"):
@@ -178,4 +176,4 @@ def circumstances(results: Results) -> list[str]:
         for name, description in results.models.items()
     ]
     when = [f"Begun {run['when']}."] if run.get("when") else []
-    return [*when, f"{'; '.join(told)}.".capitalize(), f"Versions: {versions}.", f"Machine: {machine}.", *models]
+    return [*when, f"{'; '.join(told)}.", f"Versions: {versions}.", f"Machine: {machine}.", *models]

@@ -6,6 +6,7 @@ In: `Results`. Out: text that reads well as it is, too. Computes nothing.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 from mllm.eval import conditions, headlines
@@ -14,6 +15,7 @@ from mllm.eval.results import Results
 from mllm.eval.statistic import Estimate
 
 _LONGEST_CELL = 160
+_WIDTH = 120
 _SPECIAL = re.compile(r"[|\\`*<>]|\](?=\()")
 
 
@@ -43,10 +45,10 @@ def _legend(rows: Sequence[Row]) -> str:
     told = "In brackets: 95 % bootstrap intervals over recordings. "
     if any(row.gain is not None for row in rows):
         told += (
-            "gain by hearing: over the best of all lines that do not hear, the same recordings drawn for both; "
+            "Gain by hearing: over the best of all lines that do not hear, the same recordings drawn for both; "
             f'"{headlines.NOT_SHOWN}" where its interval holds 0 against any of them. '
         )
-    return f"{told}Nothing said counts as wrong."
+    return textwrap.fill(f"{told}Nothing said counts as wrong.", _WIDTH, break_on_hyphens=False)
 
 
 def _table(results: Results, rows: Sequence[Row], *, short: bool) -> str:
@@ -89,12 +91,16 @@ def _blind(row: Row, *, short: bool) -> str:
 
 def _laid_out(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> str:
     """Columns of equal width, which a terminal shows as a table too."""
-    widths = [
-        min(_LONGEST_CELL, max(3, *(len(line[place]) for line in lines))) for place in range(len(left))
+    widths = [min(_LONGEST_CELL, max(3, *(len(line[place]) for line in lines))) for place in range(len(left))]
+    rule = [
+        f":{'-' * (width - 1)}" if at_left else f"{'-' * (width - 1)}:"
+        for width, at_left in zip(widths, left, strict=True)
     ]
-    rule = [f":{'-' * (width - 1)}" if at_left else f"{'-' * (width - 1)}:" for width, at_left in zip(widths, left, strict=True)]
     laid = [
-        [cell.ljust(width) if at_left else cell.rjust(width) for cell, width, at_left in zip(line, widths, left, strict=True)]
+        [
+            cell.ljust(width) if at_left else cell.rjust(width)
+            for cell, width, at_left in zip(line, widths, left, strict=True)
+        ]
         for line in lines
     ]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (laid[0], rule, *laid[1:]))

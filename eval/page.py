@@ -28,6 +28,7 @@ _LEAST_ANSWERS = 10
 """Of a diagram of confidences."""
 _MOST_ROWS_OF_CONFUSION = 60
 """Different right answers; more are no few answers any more."""
+_GRADES = {"": "any", "wrong": "wrong (0)", "partly": "in between", "right": "right (1)", "none": "not judged alone"}
 
 
 def write(out: Path) -> Path:
@@ -43,8 +44,8 @@ def write(out: Path) -> Path:
     style = _asset("mllm.instruct_data", "style.css") + _asset("mllm.eval", "style.css")
     script = _asset("mllm.eval", "script.js")
     policy = (
-        f"default-src 'none'; base-uri 'none'; form-action 'none'; media-src data:; style-src 'sha256-{_digest(style)}'; "
-        f"script-src 'sha256-{_digest(script)}'"
+        "default-src 'none'; base-uri 'none'; form-action 'none'; media-src data:; "
+        f"style-src 'sha256-{_digest(style)}'; script-src 'sha256-{_digest(script)}'"
     )
     title = f"Evaluation of {', '.join(headlines.listeners(found)) or 'nothing'}"
     page = (
@@ -72,9 +73,9 @@ def _overview(found: Results) -> str:
     drawn = f'<h2 id="plot">Scores against those that do not hear</h2>\n<div class="card">{plot}</div>' if plot else ""
     return (
         f"{page_tables.circumstances(found)}\n<h2>Headline figures</h2>\n{table}\n"
-        '<p class="soft small">In brackets: 95 % bootstrap intervals over recordings. Gain by hearing: over the best of '
-        "all lines that do not hear, the same recordings drawn for both; without the interval of a gain excluding 0 "
-        f"against every one of them, it is “{headlines.NOT_SHOWN}”. Nothing said counts as wrong.</p>\n"
+        '<p class="soft small">In brackets: 95 % bootstrap intervals over recordings. Gain by hearing: over the best '
+        "of all lines that do not hear, the same recordings drawn for both; "
+        f"“{headlines.NOT_SHOWN}” where its interval holds 0 against any of them. Nothing said counts as wrong.</p>\n"
         f"{page_tables.notes(found)}\n{drawn}"
     )
 
@@ -136,10 +137,11 @@ def _task(name: str, task: TaskResult, found: Results, gathered: Gathered) -> st
     )
     seconds = ", ".join(f"{model} {taken:,.1f} s" for model, taken in task.seconds.items())
     return (
-        f'<details class="card task" data-task="{escape(name)}"><summary><b>{escape(task.title)}</b> <span class="soft">'
-        f"{task.questions:,} questions · {escape(headline)}</span></summary><p>{escape(task.summary)}</p>"
-        f'<p class="soft small">Task {escape(name)}, version {escape(task.version)}; {task.questions:,} questions about '
-        f"{task.units:,} recordings or pairs of them. {escape(seconds)}</p>"
+        f'<details class="card task" data-task="{escape(name)}"><summary><b>{escape(task.title)}</b> '
+        f'<span class="soft">{task.questions:,} questions · {escape(headline)}</span></summary>'
+        f"<p>{escape(task.summary)}</p>"
+        f'<p class="soft small">Task {escape(name)}, version {escape(task.version)}; {task.questions:,} questions '
+        f"about {task.units:,} recordings or pairs of them. {escape(seconds)}</p>"
         f"{page_tables.of_task(task)}{groups}{confusions}{diagrams}"
         f'<p><a href="#browser" data-only="{escape(name)}">Its cases, the worst first</a></p></details>\n'
     )
@@ -166,28 +168,30 @@ def _browser(found: Results, gathered: Gathered, cases: Sequence[Case]) -> str:
         if left_out
         else ""
     )
-    tasks = "".join(
-        f'<option value="{escape(name)}">{escape(task.title)}</option>' for name, task in found.tasks.items()
-    )
-    models = "".join(f'<option value="{escape(name)}">{escape(name)}</option>' for name in found.models)
-    grades = (("", "any"), ("wrong", "wrong (0)"), ("partly", "in between"), ("right", "right (1)"), ("none", "not judged alone"))
-    credit = "".join(f'<option value="{value}">{escape(name)}</option>' for value, name in grades)
+    tasks = "".join(_option(name, task.title) for name, task in found.tasks.items())
+    models = "".join(_option(name, name) for name in found.models)
+    grades = "".join(_option(value, name) for value, name in _GRADES.items())
     return (
-        '<h2 id="browser">Every case, the worst first</h2>\n<noscript><p class="banner">The cases are shown by a script, '
-        'which this browser does not run.</p></noscript>\n<form class="filter" id="filter" aria-label="Which cases">'
-        f'<label>Task <select id="task"><option value="">all</option>{tasks}</select></label>'
-        f'<label>Model <select id="model"><option value="">all</option>{models}</select></label>'
+        '<h2 id="browser">Every case, the worst first</h2>\n<noscript><p class="banner">The cases are shown by a '
+        "script, which this browser does not run.</p></noscript>\n"
+        '<form class="filter" id="filter" aria-label="Which cases">'
+        f'<label>Task <select id="task">{_option("", "all")}{tasks}</select></label>'
+        f'<label>Model <select id="model">{_option("", "all")}{models}</select></label>'
         '<label>Hearing <select id="condition"></select></label>'
-        f'<label>Credit <select id="credit">{credit}</select></label>'
-        '<label>Search <input id="search" type="search" autocomplete="off" placeholder="question, answer, truth"></label>'
-        '<label class="tick"><input id="playable" type="checkbox"> can be played</label>'
+        f'<label>Credit <select id="credit">{grades}</select></label>'
+        '<label>Search <input id="search" type="search" autocomplete="off" placeholder="question, answer, truth">'
+        '</label><label class="tick"><input id="playable" type="checkbox"> can be played</label>'
         '<span id="shown" class="soft" role="status"></span></form>\n'
         f'<p class="soft small">{kept}Of equally wrong answers the most confident come first. Recordings of the worst '
-        f"cases are inside this page, at most {page_clips.MOST_CLIPS} and the first {page_clips.LONGEST_SECONDS:g} s of "
-        'each; others are named.</p>\n<div id="list"></div>\n<nav class="pager" aria-label="Pages of cases"><button '
-        'type="button" id="before">← worse</button><span id="place" role="status"></span><button type="button" '
-        'id="after">better →</button></nav>'
+        f"cases are inside this page, at most {page_clips.MOST_CLIPS} and the first {page_clips.LONGEST_SECONDS:g} s "
+        'of each; others are named.</p>\n<div id="list"></div>\n<nav class="pager" aria-label="Pages of cases">'
+        '<button type="button" id="before">← worse</button><span id="place" role="status"></span>'
+        '<button type="button" id="after">better →</button></nav>'
     )
+
+
+def _option(value: str, text: str) -> str:
+    return f'<option value="{escape(value)}">{escape(text)}</option>'
 
 
 def _data(plain: dict[str, Any]) -> str:

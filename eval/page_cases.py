@@ -147,9 +147,7 @@ def cut(text: str, most: int = LONGEST_TEXT) -> str:
 
 def _asked(task: str, line: Mapping[str, Any]) -> Asked:
     told = {name: _plain(line[name]) for name in _TOLD if line.get(name) is not None}
-    return Asked(
-        task=task, id=str(line["id"]), label=line.get("label"), shown=told, heard=stretches(dict(line))
-    )
+    return Asked(task=task, id=str(line["id"]), label=line.get("label"), shown=told, heard=stretches(dict(line)))
 
 
 def _plain(value: Any) -> Any:

@@ -53,16 +53,15 @@ def groups(title: str, found: Mapping[str, Mapping[str, Estimate]], models: Sequ
                 tool = "heard" if model == models[0] else "tool"
                 lines.append(_line(name, "", _whisker(one, bounds, tool, f"{name}: {headlines.interval(one)}"), one))
     return (
-        f'<figure class="forest"><figcaption>{escape(title)}</figcaption><ul>{_ruler(bounds)}{"".join(lines)}</ul></figure>'
+        f'<figure class="forest"><figcaption>{escape(title)}</figcaption>'
+        f"<ul>{_ruler(bounds)}{''.join(lines)}</ul></figure>"
     )
 
 
 def reliability(bins: Sequence[Bin], *, error: float, count: int) -> str:
     """Confidence against credit."""
     filled = [
-        (one.confidence, one.credit, one.count)
-        for one in bins
-        if one.confidence is not None and one.credit is not None
+        (one.confidence, one.credit, one.count) for one in bins if one.confidence is not None and one.credit is not None
     ]
     most = max((number for _, _, number in filled), default=1)
     bars = "".join(
@@ -76,7 +75,8 @@ def reliability(bins: Sequence[Bin], *, error: float, count: int) -> str:
         for place, (confidence, credit, _) in enumerate(filled)
     )
     dots = "".join(
-        f'<circle class="dot" cx="{_x(confidence):.1f}" cy="{_y(credit):.1f}" r="{3 + 5 * math.sqrt(number / most):.1f}">'
+        f'<circle class="dot" cx="{_x(confidence):.1f}" cy="{_y(credit):.1f}" '
+        f'r="{3 + 5 * math.sqrt(number / most):.1f}">'
         f"<title>confidence {confidence:.2f}: credit {credit:.2f} ({number:,} answers)</title></circle>"
         for confidence, credit, number in filled
     )
@@ -176,26 +176,27 @@ def _plot(rows: Sequence[Row], bounds: tuple[float, float], several_models: bool
     lines = [_ruler(bounds)]
     for row in rows:
         name = f"{row.figure}, {row.model}" if several_models and row.model is not None else row.figure
-        marks, told = [], []
-        for condition in conditions.BLIND:
-            if condition in row.scores:
-                marks.append(_mark(row.scores[condition], bounds, condition, condition))
+        marks = [
+            _mark(row.scores[condition], bounds, condition, condition)
+            for condition in conditions.BLIND
+            if condition in row.scores
+        ]
         if row.blind is not None:
             marks.append(_mark(row.blind[1], bounds, "blind", row.blind[0]))
-        marks += [_whisker(one, bounds, "tool", f"{tool}: {headlines.interval(one)}") for tool, one in row.others.items()]
+        marks += [
+            _whisker(one, bounds, "tool", f"{tool}: {headlines.interval(one)}") for tool, one in row.others.items()
+        ]
         heard = row.scores.get(conditions.HEARD)
         if heard is not None:
             marks.append(_whisker(heard, bounds, "heard", f"{row.model}: {headlines.interval(heard)}"))
-        told += [f"{condition} {headlines.number(one.value)}" for condition, one in row.scores.items()]
+        told = [f"{condition} {headlines.number(one.value)}" for condition, one in row.scores.items()]
         told += [] if row.blind is None else [f"{row.blind[0]} {headlines.number(row.blind[1].value)}"]
         told += [f"{tool} {headlines.number(one.value)}" for tool, one in row.others.items()]
         lines.append(_line(name, row.title, "".join(marks), heard, f"{name}: {', '.join(told)}", row.verdict))
     return f'<ul class="forest">{"".join(lines)}</ul>'
 
 
-def _line(
-    name: str, above: str, marks: str, value: Estimate | None, told: str = "", verdict: str = ""
-) -> str:
+def _line(name: str, above: str, marks: str, value: Estimate | None, told: str = "", verdict: str = "") -> str:
     over = f'<span class="soft">{escape(above)}</span> ' if above else ""
     number = "" if value is None else headlines.interval(value)
     flag = f'<span class="flag">{escape(verdict)}</span>' if verdict == headlines.NOT_SHOWN else ""

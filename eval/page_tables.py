@@ -89,9 +89,7 @@ def of_task(task: TaskResult) -> str:
         cells = [f"<em>{escape(name)}</em>", "nothing"]
         body.append([*cells, *(_estimate(figure.blind.get(name)) for figure in figures.values())])
     if any(figure.chance is not None for figure in figures.values()):
-        chance = (
-            "" if figure.chance is None else headlines.number(figure.chance) for figure in figures.values()
-        )
+        chance = ("" if figure.chance is None else headlines.number(figure.chance) for figure in figures.values())
         body.append(["<em>chance</em>", "nothing", *chance])
     return _table(f"{task.title}: all figures", head, body, texts=2)
 

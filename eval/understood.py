@@ -36,9 +36,7 @@ def read_each(
     ]
 
 
-def _read(
-    question: Question, said: Said, credit: float | None, patterns: dict[str, re.Pattern[str]]
-) -> str | None:
+def _read(question: Question, said: Said, credit: float | None, patterns: dict[str, re.Pattern[str]]) -> str | None:
     if question.label is None:
         return None
     if credit == 1.0:
