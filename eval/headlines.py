@@ -15,6 +15,7 @@ from mllm.eval.statistic import Estimate
 NOT_SHOWN = "not shown to listen"
 CHANCE = "chance"
 NO_BLIND_LINE = "no blind line"
+_NOTHING = "nothing"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,8 +35,6 @@ class Row:
     """Of the model, by condition."""
     blind: tuple[str, Estimate] | None
     """The best blind answerer, or chance, by name."""
-    blind_lines: Mapping[str, Estimate]
-    """All blind answerers, and chance where it is known."""
     others: Mapping[str, Estimate]
     """Tools and recommenders that were asked the same, by name; in the first row of a figure only."""
     gain: Gain | None
@@ -78,6 +77,26 @@ def rows(results: Results, *, everything: bool = False) -> list[Row]:
     ]
 
 
+def lines(task: TaskResult) -> list[tuple[str, str, list[Estimate | None]]]:
+    """All that is known of a task: who, what he hears, and every figure; models, then blind answerers, then chance."""
+    figures = list(task.figures.values())
+    models = dict.fromkeys(
+        (model, condition) for one in figures for model, scores in one.scores.items() for condition in scores
+    )
+    answerers = dict.fromkeys(name for one in figures for name in one.blind)
+    found: list[tuple[str, str, list[Estimate | None]]] = [
+        (model, condition, [one.scores.get(model, {}).get(condition) for one in figures]) for model, condition in models
+    ]
+    found += [(name, _NOTHING, [one.blind.get(name) for one in figures]) for name in answerers]
+    if any(one.chance is not None for one in figures):
+        found.append((CHANCE, _NOTHING, [_chance(one) for one in figures]))
+    return found
+
+
+def _chance(figure: FigureResult) -> Estimate | None:
+    return None if figure.chance is None else Estimate(value=figure.chance, low=None, high=None)
+
+
 def _rows(name: str, task: TaskResult, figure: FigureResult, listening: tuple[str, ...]) -> list[Row]:
     models: list[str | None] = [model for model in listening if model in figure.scores]
     others = {
@@ -85,9 +104,9 @@ def _rows(name: str, task: TaskResult, figure: FigureResult, listening: tuple[st
         for model, scores in figure.scores.items()
         if model not in listening and conditions.HEARD in scores
     }
-    lines = dict(figure.blind)
-    if figure.chance is not None:
-        lines[CHANCE] = Estimate(value=figure.chance, low=None, high=None)
+    known = dict(figure.blind)
+    if (chance := _chance(figure)) is not None:
+        known[CHANCE] = chance
     return [
         Row(
             task=name,
@@ -97,8 +116,7 @@ def _rows(name: str, task: TaskResult, figure: FigureResult, listening: tuple[st
             questions=task.questions,
             model=model,
             scores=figure.scores[model] if model is not None else {},
-            blind=_best(lines, figure.better),
-            blind_lines=lines,
+            blind=_best(known, figure.better),
             others=others if number == 0 else {},
             gain=figure.gains.get(model) if model is not None else None,
         )
@@ -106,12 +124,12 @@ def _rows(name: str, task: TaskResult, figure: FigureResult, listening: tuple[st
     ]
 
 
-def _best(lines: Mapping[str, Estimate], better: str) -> tuple[str, Estimate] | None:
-    counted = {name: line.value for name, line in lines.items() if line.value is not None}
+def _best(known: Mapping[str, Estimate], better: str) -> tuple[str, Estimate] | None:
+    counted = {name: line.value for name, line in known.items() if line.value is not None}
     if not counted or better == "neither":
         return None
     name = (min if better == "lower" else max)(counted, key=lambda one: counted[one])
-    return name, lines[name]
+    return name, known[name]
 
 
 def number(value: float | None) -> str:
@@ -129,6 +147,11 @@ def interval(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
         return number(estimate.value)
     return f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}]"
+
+
+def arrow(better: str) -> str:
+    """What stands behind the title of a figure of which more is not better."""
+    return {"lower": " (lower is better)", "neither": " (neither is better)"}.get(better, "")
 
 
 def signed(estimate: Estimate) -> str:
@@ -176,4 +199,5 @@ def circumstances(results: Results) -> list[str]:
         for name, description in results.models.items()
     ]
     when = [f"Begun {run['when']}."] if run.get("when") else []
-    return [*when, f"{'; '.join(told)}.", f"Versions: {versions}.", f"Machine: {machine}.", *models]
+    with_what = [f"{name}: {text}." for name, text in (("Versions", versions), ("Machine", machine)) if text]
+    return [*when, f"{'; '.join(told)}.", *with_what, *models]

@@ -11,34 +11,36 @@ from collections.abc import Sequence
 
 from mllm.eval import conditions, headlines
 from mllm.eval.headlines import Row
-from mllm.eval.results import Results
-from mllm.eval.statistic import Estimate
+from mllm.eval.results import Results, TaskResult
 
-_LONGEST_CELL = 160
+_LONGEST_TEXT = 600
 _WIDTH = 120
 _SPECIAL = re.compile(r"[|\\`*<>]|\](?=\()")
 
 
 def table(results: Results) -> str:
     """The headline figures, a row each, and how they were measured."""
-    return _told(results, headlines.rows(results), short=True)
+    rows = headlines.rows(results)
+    tables = [_table(results, rows), _legend(rows)] if rows else ["No task was run."]
+    return "\n\n".join([*tables, *_circumstances(results)]) + "\n"
 
 
 def full(results: Results) -> str:
-    """All figures, with the interval of every line."""
-    return _told(results, headlines.rows(results, everything=True), short=False)
+    """All figures of all tasks: a table each, with a row for whoever answered, under every condition."""
+    parts = []
+    for name, task in results.tasks.items():
+        parts.append(f"## {_plain(task.title)}")
+        parts.append(_plain(f"{task.summary} Task {name}, version {task.version}: {task.questions:,} questions."))
+        parts.append(_table_of_task(task))
+    parts = parts or ["No task was run."]
+    return "\n\n".join([*parts, *_circumstances(results)]) + "\n"
 
 
-def _told(results: Results, rows: Sequence[Row], *, short: bool) -> str:
-    parts = [_table(results, rows, short=short)] if rows else ["No task was run."]
-    if rows:
-        parts.append(_legend(rows))
-    notes = headlines.notes(results)
-    if notes:
-        parts.append("\n".join(f"- {_plain(note)}" for note in notes))
-    parts.append(f"    {_plain(str(results.run.get('command', 'mllm eval run')), escape=False)}")
-    parts.append("\n".join(f"- {_plain(line)}" for line in headlines.circumstances(results)))
-    return "\n\n".join(parts) + "\n"
+def _circumstances(results: Results) -> list[str]:
+    notes = "\n".join(f"- {_plain(note)}" for note in headlines.notes(results))
+    command = f"    {_one_line(str(results.run.get('command', 'mllm eval run')))}"
+    told = "\n".join(f"- {_plain(line)}" for line in headlines.circumstances(results))
+    return [*([notes] if notes else []), command, told]
 
 
 def _legend(rows: Sequence[Row]) -> str:
@@ -51,14 +53,14 @@ def _legend(rows: Sequence[Row]) -> str:
     return textwrap.fill(f"{told}Nothing said counts as wrong.", _WIDTH, break_on_hyphens=False)
 
 
-def _table(results: Results, rows: Sequence[Row], *, short: bool) -> str:
+def _table(results: Results, rows: Sequence[Row]) -> str:
     listening = headlines.listeners(results)
     one_model = len(listening) == 1
     blind_conditions = [name for name in conditions.BLIND if any(name in row.scores for row in rows)]
+    with_blind = any(row.blind is not None for row in rows)
+    with_others = any(row.others for row in rows)
     head = ["task", "figure", "questions", *([] if one_model else ["model"])]
     head += [listening[0] if one_model else "heard", *blind_conditions]
-    with_blind = any(row.blind_lines for row in rows)
-    with_others = any(row.others for row in rows)
     head += ["best blind answerer"] if with_blind else []
     head += ["others"] if with_others else []
     head += ["gain by hearing"]
@@ -67,31 +69,29 @@ def _table(results: Results, rows: Sequence[Row], *, short: bool) -> str:
         cells = [row.title, row.figure, f"{row.questions:,}", *([] if one_model else [row.model or ""])]
         heard = row.scores.get(conditions.HEARD)
         cells.append("" if heard is None else headlines.interval(heard))
-        cells += [_line(row.scores.get(name), short=short) for name in blind_conditions]
+        cells += [headlines.number(row.scores[name].value) if name in row.scores else "" for name in blind_conditions]
         if with_blind:
-            cells.append(_blind(row, short=short))
+            cells.append("" if row.blind is None else f"{headlines.number(row.blind[1].value)} {row.blind[0]}")
         if with_others:
             cells.append("; ".join(f"{name} {headlines.interval(one)}" for name, one in row.others.items()))
         body.append([*cells, row.verdict])
     left = {"task", "figure", "model", "best blind answerer", "others"}
-    return _laid_out([[_plain(cell) for cell in line] for line in (head, *body)], [name in left for name in head])
+    return _laid_out([head, *body], [name in left for name in head])
 
 
-def _line(estimate: Estimate | None, *, short: bool) -> str:
-    if estimate is None:
-        return ""
-    return headlines.number(estimate.value) if short else headlines.interval(estimate)
+def _table_of_task(task: TaskResult) -> str:
+    head = ["who", "hears", *(figure.title + headlines.arrow(figure.better) for figure in task.figures.values())]
+    body = [
+        [who, hears, *("" if one is None else headlines.interval(one) for one in figures)]
+        for who, hears, figures in headlines.lines(task)
+    ]
+    return _laid_out([head, *body], [place < 2 for place in range(len(head))])
 
 
-def _blind(row: Row, *, short: bool) -> str:
-    if short:
-        return "" if row.blind is None else f"{headlines.number(row.blind[1].value)} {row.blind[0]}"
-    return "; ".join(f"{name} {headlines.interval(line)}" for name, line in row.blind_lines.items())
-
-
-def _laid_out(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> str:
+def _laid_out(cells: Sequence[Sequence[str]], left: Sequence[bool]) -> str:
     """Columns of equal width, which a terminal shows as a table too."""
-    widths = [min(_LONGEST_CELL, max(3, *(len(line[place]) for line in lines))) for place in range(len(left))]
+    lines = [[_plain(cell) for cell in line] for line in cells]
+    widths = [max(3, *(len(line[place]) for line in lines)) for place in range(len(left))]
     rule = [
         f":{'-' * (width - 1)}" if at_left else f"{'-' * (width - 1)}:"
         for width, at_left in zip(widths, left, strict=True)
@@ -103,10 +103,15 @@ def _laid_out(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> str:
         ]
         for line in lines
     ]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (laid[0], rule, *laid[1:]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in (laid[0], rule, *laid[1:]))
 
 
-def _plain(text: str, *, escape: bool = True) -> str:
-    """A text of a stranger on one line, without what moves a cursor or is Markdown."""
-    one_line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
-    return _SPECIAL.sub(lambda match: f"\\{match[0]}", one_line) if escape else one_line
+def _plain(text: str) -> str:
+    """A text of a stranger on one line, of bearable length, without what moves a cursor or is Markdown."""
+    one_line = _one_line(text)
+    short = one_line if len(one_line) <= _LONGEST_TEXT else f"{one_line[: _LONGEST_TEXT - 1]}…"
+    return _SPECIAL.sub(lambda match: f"\\{match[0]}", short)
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())

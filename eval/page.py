@@ -86,7 +86,7 @@ def _confidence(found: Results, gathered: Gathered) -> str:
     for model in found.models:
         diagrams = _diagrams([case for case in gathered.cases if case.model == model])
         if diagrams:
-            parts.append(f'<section class="card"><h3>{escape(model)}, all tasks</h3>{diagrams}</section>')
+            parts.append(f'<section class="card"><h3 class="name">{escape(model)}, all tasks</h3>{diagrams}</section>')
     return f'<h2 id="confidence">Does it know when it is right?</h2>\n{"".join(parts)}' if parts else ""
 
 
@@ -133,7 +133,9 @@ def _task(name: str, task: TaskResult, found: Results, gathered: Gathered) -> st
     )
     confusions = "".join(_confusion(task, model, gathered.of(name, model)) for model in models)
     diagrams = "".join(
-        f"<h4>{escape(model)}</h4>{drawn}" for model in models if (drawn := _diagrams(gathered.of(name, model)))
+        f"<h4>{escape(model)}</h4>{drawn}"
+        for model in models
+        if len(found.tasks) > 1 and (drawn := _diagrams(gathered.of(name, model)))
     )
     seconds = ", ".join(f"{model} {taken:,.1f} s" for model, taken in task.seconds.items())
     return (

@@ -56,9 +56,9 @@ def honest(results: Results, rows: Sequence[Row]) -> str:
         cells = [escape(row.title), escape(row.figure), f"{row.questions:,}"]
         cells += [escape(row.model or "")] if several else []
         cells.append(_estimate(row.scores.get(conditions.HEARD), strong=True))
-        cells += [_estimate(row.scores.get(name)) for name in blind_conditions]
+        cells += [_brief(row.scores.get(name)) for name in blind_conditions]
         if with_blind:
-            best = "" if row.blind is None else f"{_estimate(row.blind[1])} <small>{escape(row.blind[0])}</small>"
+            best = "" if row.blind is None else f"{_brief(row.blind[1])}<br><small>{escape(row.blind[0])}</small>"
             cells.append(best)
         if with_others:
             others = (f"<div><small>{escape(name)}</small> {_estimate(one)}</div>" for name, one in row.others.items())
@@ -70,27 +70,11 @@ def honest(results: Results, rows: Sequence[Row]) -> str:
 
 def of_task(task: TaskResult) -> str:
     """All figures of a task: a row for every model and condition and every blind answerer."""
-    figures = task.figures
-    lines: list[tuple[str, str]] = []
-    for figure in figures.values():
-        for model, scores in figure.scores.items():
-            lines += [(model, condition) for condition in scores if (model, condition) not in lines]
-    answerers = list(dict.fromkeys(name for figure in figures.values() for name in figure.blind))
-    head = ["who", "hears", *(figure.title + _arrow(figure.better) for figure in figures.values())]
-    body = []
-    for model, condition in lines:
-        cells = [escape(model), escape(condition)]
-        cells += [
-            _estimate(figure.scores.get(model, {}).get(condition), strong=condition == conditions.HEARD)
-            for figure in figures.values()
-        ]
-        body.append(cells)
-    for name in answerers:
-        cells = [f"<em>{escape(name)}</em>", "nothing"]
-        body.append([*cells, *(_estimate(figure.blind.get(name)) for figure in figures.values())])
-    if any(figure.chance is not None for figure in figures.values()):
-        chance = ("" if figure.chance is None else headlines.number(figure.chance) for figure in figures.values())
-        body.append(["<em>chance</em>", "nothing", *chance])
+    head = ["who", "hears", *(figure.title + headlines.arrow(figure.better) for figure in task.figures.values())]
+    body = [
+        [escape(who), escape(hears), *(_estimate(one, strong=hears == conditions.HEARD) for one in figures)]
+        for who, hears, figures in headlines.lines(task)
+    ]
     return _table(f"{task.title}: all figures", head, body, texts=2)
 
 
@@ -98,10 +82,6 @@ def notes(results: Results) -> str:
     """What was not asked, not answered and not run."""
     told = "".join(f"<li>{escape(note)}</li>" for note in headlines.notes(results))
     return f'<ul class="notes soft">{told}</ul>' if told else ""
-
-
-def _arrow(better: str) -> str:
-    return {"lower": " (lower is better)", "neither": " (neither is better)"}.get(better, "")
 
 
 def _verdict(row: Row) -> str:
@@ -118,6 +98,11 @@ def _estimate(one: Estimate | None, *, strong: bool = False) -> str:
     if one.low is None or one.high is None:
         return value
     return f'{value} <span class="interval">[{headlines.number(one.low)}, {headlines.number(one.high)}]</span>'
+
+
+def _brief(one: Estimate | None) -> str:
+    """The number alone; the interval where a pointer rests on it."""
+    return "" if one is None else f'<span title="{headlines.interval(one)}">{headlines.number(one.value)}</span>'
 
 
 def _table(name: str, head: Sequence[str], body: Sequence[Sequence[str]], *, texts: int) -> str:
