@@ -62,8 +62,7 @@ def _table(results: Results, rows: Sequence[Row]) -> str:
     head = ["task", "figure", "questions", *([] if one_model else ["model"])]
     head += [listening[0] if one_model else "heard", *blind_conditions]
     head += ["best blind answerer"] if with_blind else []
-    head += ["others"] if with_others else []
-    head += ["gain by hearing"]
+    head += ["gain by hearing", *(["others"] if with_others else [])]
     body = []
     for row in rows:
         cells = [row.title, row.figure, f"{row.questions:,}", *([] if one_model else [row.model or ""])]
@@ -72,9 +71,10 @@ def _table(results: Results, rows: Sequence[Row]) -> str:
         cells += [headlines.number(row.scores[name].value) if name in row.scores else "" for name in blind_conditions]
         if with_blind:
             cells.append("" if row.blind is None else f"{headlines.number(row.blind[1].value)} {row.blind[0]}")
+        cells.append(row.verdict)
         if with_others:
             cells.append("; ".join(f"{name} {headlines.interval(one)}" for name, one in row.others.items()))
-        body.append([*cells, row.verdict])
+        body.append(cells)
     left = {"task", "figure", "model", "best blind answerer", "others"}
     return _laid_out([head, *body], [name in left for name in head])
 

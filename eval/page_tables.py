@@ -49,8 +49,7 @@ def honest(results: Results, rows: Sequence[Row]) -> str:
     head = ["task", "figure", "questions", *(["model"] if several else [])]
     head += ["heard" if several else listening[0] if listening else "heard", *blind_conditions]
     head += ["best blind answerer"] if with_blind else []
-    head += ["others"] if with_others else []
-    head += ["gain by hearing"]
+    head += ["gain by hearing", *(["others"] if with_others else [])]
     body = []
     for row in rows:
         cells = [escape(row.title), escape(row.figure), f"{row.questions:,}"]
@@ -60,10 +59,10 @@ def honest(results: Results, rows: Sequence[Row]) -> str:
         if with_blind:
             best = "" if row.blind is None else f"{_brief(row.blind[1])}<br><small>{escape(row.blind[0])}</small>"
             cells.append(best)
-        if with_others:
-            others = (f"<div><small>{escape(name)}</small> {_estimate(one)}</div>" for name, one in row.others.items())
-            cells.append("".join(others))
         cells.append(_verdict(row))
+        if with_others:
+            others = (f"<div><small>{escape(name)}</small> {_brief(one)}</div>" for name, one in row.others.items())
+            cells.append("".join(others))
         body.append(cells)
     return _table("Headline figures", head, body, texts=2 + several)
 
