@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mllm.errors import ConfigError
-from mllm.eval.questions import Question, Said
+from mllm.eval.questions import Question, Said, asked
+from mllm.messages import Audio
 
 Key: TypeAlias = tuple[str, str, str, str, str]
 """Task with its version, model, condition, id and digest of the question as it was asked."""
@@ -62,7 +63,7 @@ def key(task: str, model: str, condition: str, question: Question) -> Key:
     return task, model, condition, question.id, question.digest()
 
 
-def line(key: Key, question: Question, said: Said, credit: float | None) -> dict[str, Any]:
+def line(key: Key, question: Question, said: Said, credit: float | None, *, read: str | None = None) -> dict[str, Any]:
     """All that is known of an answer, for reports, comparisons and people.
 
     Args:
@@ -70,15 +71,20 @@ def line(key: Key, question: Question, said: Said, credit: float | None) -> dict
         question: as it was asked with the recording itself.
         said: the answer.
         credit: how right it is, in [0, 1]; None: not judged alone.
+        read: what was understood of it, where few answers are possible; None: nothing.
     """
     told = {
         "question": question.asked,
-        "truth": question.truth,
+        "kind": question.kind,
         "references": list(question.references),
         "choices": list(question.choices),
         "correct": question.correct,
         "unit": question.unit,
         "template": question.template,
+        "label": question.label,
+        "read": read,
+        "field": question.field,
+        "given": dict(question.given),
         "groups": dict(question.groups),
         "recordings": [
             {"path": str(one.source), "start": one.start, "end": one.end}
@@ -87,7 +93,46 @@ def line(key: Key, question: Question, said: Said, credit: float | None) -> dict
         ],
     }
     kept = {name: value for name, value in told.items() if value not in (None, [], {})}
-    return {**_named(key), **_plain(said), "credit": credit, **kept}
+    return {**_named(key), **_plain(said), "credit": credit, "truth": question.truth, **kept}
+
+
+def question_of(plain: Mapping[str, Any]) -> Question:
+    """The question of a line, with all that a task needs to score its answer; of a conversation only the last turn.
+
+    Raises:
+        ConfigError: the line lacks a part of it.
+    """
+    try:
+        recordings = [
+            Audio(source=Path(one["path"]), start=one["start"], end=one["end"]) for one in plain.get("recordings", ())
+        ]
+        return Question(
+            id=plain["id"],
+            messages=asked(plain["question"], recordings),
+            kind=plain["kind"],
+            truth=plain["truth"],
+            references=tuple(plain.get("references", ())),
+            unit=plain["unit"],
+            template=plain["template"],
+            label=plain.get("label"),
+            choices=tuple(plain.get("choices", ())),
+            correct=plain.get("correct"),
+            field=plain.get("field"),
+            given=plain.get("given", {}),
+            groups=plain.get("groups", {}),
+        )
+    except (KeyError, TypeError) as error:
+        raise ConfigError(
+            f"the answer to {plain.get('id')!r} does not tell its question whole ({error}); run mllm eval run again"
+        ) from error
+
+
+def said_of(plain: Mapping[str, Any]) -> Said:
+    """The answer of a line of `read_lines`."""
+    fields = {field.name: plain.get(field.name, field.default) for field in dataclasses.fields(Said)}
+    for name in ("likelihoods", "ranking"):
+        fields[name] = None if fields[name] is None else tuple(fields[name])
+    return Said(**fields)
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -122,10 +167,7 @@ def _read(text: bytes) -> tuple[Key, Said] | None:
     try:
         plain = json.loads(text)
         task, model, condition, identity, digest = (str(plain[name]) for name in _FIELDS)
-        fields = {field.name: plain.get(field.name, field.default) for field in dataclasses.fields(Said)}
-        for name in ("likelihoods", "ranking"):
-            fields[name] = None if fields[name] is None else tuple(fields[name])
-        said = Said(**fields)
+        said = said_of(plain)
     except (ValueError, KeyError, TypeError):
         return None
     return ((task, model, condition, identity, digest), said) if text.endswith(b"\n") else None

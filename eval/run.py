@@ -21,7 +21,7 @@ from typing import Any
 
 from mllm import __version__, registry
 from mllm.errors import ConfigError
-from mllm.eval import answers, blind, conditions, results, scoring, statistic
+from mllm.eval import answers, blind, conditions, results, scoring, statistic, understood
 from mllm.eval.answers import Answers
 from mllm.eval.model import Model
 from mllm.eval.music import AbsentError, Music
@@ -163,9 +163,11 @@ class _Asking:
         ]
         for model, condition, asked, said in everyone:
             put = self._put(condition, asked)
-            for question, one, as_put in zip(asked, said, put, strict=True):
+            earned = scoring.credits_of(self._task, asked, said)
+            read = understood.read_each(self._task, asked, said, earned)
+            for question, one, as_put, credit, meant in zip(asked, said, put, earned, read, strict=True):
                 key = answers.key(self._versioned, model, condition, as_put)
-                yield answers.line(key, question, one, self._task.credit(question, one))
+                yield answers.line(key, question, one, credit, read=meant)
 
     def _answers(self, model: Model, asked: Sequence[Question], condition: str) -> list[Said]:
         """What is kept, and what is asked now."""

@@ -44,7 +44,7 @@ def encode(samples: Samples, sample_rate_hz: int, form: str) -> bytes:
         soundfile.write(content, whole, sample_rate_hz, format="FLAC", subtype="PCM_16")
         return content.getvalue()
     if form == "opus":
-        return _opus(samples, sample_rate_hz, _OPUS_KILOBITS)
+        return opus(samples, sample_rate_hz, _OPUS_KILOBITS)
     if form == "ogg":
         return _with_fixed_serial(_vorbis(samples, sample_rate_hz, _VORBIS_QUALITY))
     raise ConfigError(f"audio format {form!r} is not known; expected one of {', '.join(SUFFIXES)}")
@@ -65,7 +65,7 @@ def through_mp3(samples: Samples, sample_rate_hz: int, *, kilobits: int) -> Samp
 def through_opus(samples: Samples, sample_rate_hz: int, *, kilobits: int) -> Samples:
     """Encoded as Opus, 6 to 256 kbit/s, and decoded again; the rate is one that Opus knows, such as 24 kHz."""
     scaled, scale = _with_headroom(samples)
-    decoded, _ = soundfile.read(io.BytesIO(_opus(scaled, sample_rate_hz, kilobits)), dtype="float32")
+    decoded, _ = soundfile.read(io.BytesIO(opus(scaled, sample_rate_hz, kilobits)), dtype="float32")
     return _fitted(decoded, len(samples)) * scale
 
 
@@ -76,7 +76,8 @@ def through_vorbis(samples: Samples, sample_rate_hz: int, *, quality: float) -> 
     return _fitted(decoded, len(samples)) * scale
 
 
-def _opus(samples: Samples, sample_rate_hz: int, kilobits: int) -> bytes:
+def opus(samples: Samples, sample_rate_hz: int, kilobits: int) -> bytes:
+    """The bytes of an Ogg Opus file, 6 to 256 kbit/s; the rate is one that Opus knows, such as 24 kHz."""
     content = io.BytesIO()
     # Without "bitexact" the streams of a file would have a random number.
     with av.open(content, "w", format="ogg", options={"fflags": "+bitexact"}) as container:

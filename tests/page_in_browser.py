@@ -29,6 +29,24 @@ SECONDS = 120
 NEEDS_CHROMIUM = pytest.mark.skipif(
     CHROMIUM is None, reason="there is no Chromium here to show the page in (Debian: apt-get install chromium)"
 )
+CONTRAST = """selector => {
+    const light = colour => {
+        const canvas = document.createElement("canvas").getContext("2d");
+        canvas.fillStyle = colour;
+        canvas.fillRect(0, 0, 1, 1);
+        const parts = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map(part => part / 255);
+        const linear = parts.map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+    };
+    const element = document.querySelector(selector);
+    const style = getComputedStyle(element);
+    let behind = element;
+    while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement;
+    const front = light(element.closest("svg") ? style.fill : style.color);
+    const back = light(getComputedStyle(behind).backgroundColor);
+    return (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
+}"""
+"""Of the text of the first element that a selector finds, against what is behind it: 1 to 21."""
 expect.set_options(timeout=SECONDS * 1000)
 
 

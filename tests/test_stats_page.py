@@ -126,25 +126,8 @@ def test_no_script_but_its_own_would_run(browser: Browser, file: Path, tmp_path:
 def test_texts_can_be_read_in_light_and_dark(browser: Browser, file: Path, scheme: str) -> None:
     page = browser.new_page(color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(file.as_uri())
-    contrast = """selector => {
-        const light = colour => {
-            const canvas = document.createElement("canvas").getContext("2d");
-            canvas.fillStyle = colour;
-            canvas.fillRect(0, 0, 1, 1);
-            const parts = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map(part => part / 255);
-            const linear = parts.map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
-            return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
-        };
-        const element = document.querySelector(selector);
-        const style = getComputedStyle(element);
-        let behind = element;
-        while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement;
-        const front = light(element.closest("svg") ? style.fill : style.color);
-        const back = light(getComputedStyle(behind).backgroundColor);
-        return (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
-    }"""
     for selector in (".answer", ".question", ".task", ".chip", ".plain", "svg .count", "svg .name", "dt", "#shown"):
-        assert page.evaluate(contrast, selector) >= 4.5, selector
+        assert page.evaluate(page_in_browser.CONTRAST, selector) >= 4.5, selector
     page.close()
 
 

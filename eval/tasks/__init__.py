@@ -12,7 +12,9 @@ A file has
 - optionally `figures(questions, said) -> Mapping[str, Statistic]`: its figures by their names in `ABOUT.figures`, each
   over the same questions in the same order; without it the only figure is "score", the mean credit;
 - optionally `blind(questions) -> Mapping[str, list[Said]]`: answerers that hear nothing besides those of
-  `mllm.eval.blind`, such as one that names the commonest instruments each time.
+  `mllm.eval.blind`, such as one that names the commonest instruments each time;
+- optionally `read(question, said) -> str | None`: which of few possible answers (`Question.label`) was understood, for
+  confusion matrices; without it `mllm.eval.understood` looks for the labels of the task in the answer.
 
 It never asks a model, opens no recording but to make one, and draws by seeds only: the same music gives the same
 questions, to the letter.
