@@ -233,6 +233,8 @@ def test_beats_outside_the_stretch_do_not_count(asked: Asked) -> None:
     task, question = task_of("beats"), asked("beats")[0]
     whole = [*np.arange(0, question.given["begin"], 0.5), *question.truth, question.given["end"] + 1.0]
     assert task.credit(question, Said(text=json.dumps([float(time) for time in whole]))) == 1.0
+    stretch = f"Between 0:{question.given['begin']:02d} and 0:{question.given['end']:02d}"
+    assert task.credit(question, Said(text=f"{stretch} {question.references[0]}")) == 1.0
     late = Said(text=", ".join(f"{time + 0.1:.3f}" for time in question.truth))
     assert task.credit(question, late) < 0.5
 
