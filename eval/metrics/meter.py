@@ -45,7 +45,8 @@ def balanced(truths: Sequence[str], said: Sequence[str | None]) -> OfSums:
         hits, counts = sums[:, : len(names)], sums[:, len(names) :]
         shares = np.divide(hits, counts, out=np.zeros_like(hits), where=counts > 0)
         how_many = (counts > 0).sum(1)
-        return np.divide(shares.sum(1), how_many, out=np.full(len(sums), np.nan), where=how_many > 0)
+        means: Values = np.divide(shares.sum(1), how_many, out=np.full(len(sums), np.nan), where=how_many > 0)
+        return means
 
     return OfSums(columns=np.hstack([is_true * is_right[:, None], is_true]), formula=mean_of_meters)
 

@@ -69,7 +69,7 @@ def evaluate(true: Sequence[Span], said: Sequence[Span], *, trim: bool = True) -
     Raises:
         ConfigError: there are too few true sections, or one ends before it begins.
     """
-    found = {}
+    found: dict[str, float] = {}
     for window in WINDOWS_SECONDS:
         rates = hit_rate(true, said, window_seconds=window, trim=trim)
         found |= {

@@ -140,7 +140,7 @@ def read(answer: str) -> tuple[str, ...]:
     if given is not None:
         value = _answer.first_of(given, _NAMES)
         said = [str(one) for one in value] if isinstance(value, list) else [value] if isinstance(value, str) else []
-        return _without_repeats([chord for text in said for chord in _in(f"{text},")])
+        return _without_repeats([chord for text in said for chord in _in(f"{_answer.plain(text)},")])
     return _without_repeats(_in(_answer.plain(answer)))
 
 
@@ -151,7 +151,6 @@ def one(answer: str) -> str | None:
 
 
 def _in(text: str) -> list[str]:
-    text = text.translate(str.maketrans({"♯": "#", "♭": "b", "–": "-", "—": "-"}))
     found = []
     for match in _CHORD.finditer(text):
         if match["none"]:
