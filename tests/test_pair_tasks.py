@@ -34,7 +34,7 @@ from tests import random_tracks
 TASKS = ("negation", "not_heard", "comparison", "long_audio", "temporal_order", "robustness", "paraphrase")
 SIZES = {"robustness": 0.13, "long_audio": 0.5}
 """Of tasks that make many or long recordings: less than the whole."""
-COUNT = 80
+COUNT = 64
 SECONDS = (12.0, 20.0)
 
 
@@ -432,7 +432,9 @@ def test_facts_of_long_recordings_are_found_again_in_their_samples(music: Drawn)
     """The pieces are looked for in the sound: a stretch of each recording is part of exactly one of them."""
     questions = asked("long_audio", music)
     assert Counter(question.groups["minute"] for question in questions).keys() == {"1", "3", "5"}
-    parts = {path: _parts(path, music.tracks) for path in {str(one.recordings[0].source) for one in questions}}
+    sounds = [soundfile.read(track.path, dtype="int16")[0] for track in music.tracks]
+    paths = {str(one.recordings[0].source) for one in questions}
+    parts = {path: _parts(path, music.tracks, sounds) for path in paths}
     for question in questions:
         in_order, minute = parts[str(question.recordings[0].source)], int(question.groups["minute"])
         name = question.id.rpartition("/")[2]
@@ -459,12 +461,12 @@ def _time(text: str) -> float:
     return 60.0 * int(found[1]) + int(found[2])
 
 
-def _parts(path: str, tracks: Sequence[Track]) -> list[tuple[float, Track]]:
+def _parts(path: str, tracks: Sequence[Track], sounds: Sequence[np.ndarray]) -> list[tuple[float, Track]]:
     """Begin and track of every piece in a row, found by the samples half a second after the one before has ended."""
     sound, rate = soundfile.read(path, dtype="int16")
     assert 330.0 <= len(sound) / rate <= 330.0 + SECONDS[1]
-    lengths = [len(soundfile.read(track.path, dtype="int16")[0]) for track in tracks]
-    everything = np.concatenate([soundfile.read(track.path, dtype="int16")[0] for track in tracks])
+    lengths = [len(one) for one in sounds]
+    everything = np.concatenate(sounds)
     edges = np.cumsum([0, *lengths])
     begin, found = 0, []
     while begin < len(sound):

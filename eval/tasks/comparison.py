@@ -57,7 +57,7 @@ _CLEARLY_HIGHER = 7
 """Semitones."""
 _CLEARLY_FASTER = 1.2
 _SOFTER_DB = 15.0
-_TOGETHER = {"2/4": "4/4", "12/8": "4/4", "9/8": "3/4"}
+_TOGETHER = {"2/4": "4/4", "6/8": "4/4", "12/8": "4/4", "9/8": "3/4"}
 """Meters that are easily counted as another one."""
 
 OWN = {
