@@ -261,26 +261,17 @@ class Listener:
             )
 
     def _prepare(
-        self,
-        messages: object,
-        max_new_tokens: int,
-        require_sound: bool,
-        base_directory: Path | None,
+        self, messages: object, max_new_tokens: int, require_sound: bool, base_directory: Path | None
     ) -> _Ready:
         conversation = _parsed(messages, base_directory)
         parts = [part for message in conversation for part in message.parts]
         items = self.processor.look_up(conversation, self.catalogue)
         sounds = tuple(self.hear(part, require_sound=require_sound) for part in parts if isinstance(part, Audio))
-        prompt = self._prompt(conversation, sounds, max_new_tokens, add_generation_prompt=True)
+        prompt = self._prompt(conversation, sounds, max_new_tokens)
         return _Ready(prompt=prompt, sounds=sounds, items=tuple(items))
 
     def _prompt(
-        self,
-        conversation: Sequence[Message],
-        sounds: Sequence[Sound],
-        max_new_tokens: int,
-        *,
-        add_generation_prompt: bool,
+        self, conversation: Sequence[Message], sounds: Sequence[Sound], max_new_tokens: int, *, answered: bool = False
     ) -> Prompt:
         """The prompt of a conversation that leaves room for so many tokens."""
         context = self.processor.max_length
@@ -290,14 +281,14 @@ class Listener:
             audio_tokens=[sound.num_tokens for sound in sounds],
             item_tokens=self.processor.item_places(conversation),
             markers=self.processor.markers,
-            add_generation_prompt=add_generation_prompt,
+            add_generation_prompt=not answered,
             max_length=None if context is None else context - max_new_tokens,
         )
 
     def _ids_of(self, conversation: Sequence[Message], ready: _Ready, answer: str) -> list[int]:
         """Ids of an answer to a conversation, from where the assistant speaks to the end of what it says."""
         said = Message(role="assistant", parts=(Text(text=answer),))
-        whole = self._prompt((*conversation, said), ready.sounds, 0, add_generation_prompt=False)
+        whole = self._prompt((*conversation, said), ready.sounds, 0, answered=True)
         # What a template writes behind the end of an answer is not said by the assistant.
         end = max(place for place, label in enumerate(whole.labels) if label != IGNORE_INDEX) + 1
         return list(whole.input_ids[len(ready.prompt.input_ids) : end])
