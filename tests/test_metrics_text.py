@@ -215,7 +215,7 @@ def test_meteor_is_that_of_nltk(wordnet_of_nltk: WordNetCorpusReader) -> None:
         found = meteor.meteor(prediction, references)
         assert found == pytest.approx(expected, abs=1e-12)
         gained += found > meteor.meteor_of_words(said, right, synonyms=False)
-    assert gained >= 3
+    assert gained >= 2
 
 
 @needs_wordnet
