@@ -127,6 +127,7 @@ def tempo(items: Sequence[Item], problems: Problems, _: Settings) -> dict[str, S
     Raises:
         ConfigError: no item has a reference above 0.
     """
+    # Only this task needs it.
     from mllm.eval.metrics import tempo as metric
 
     truths = [_number_of_truth(item, problems) for item in items]
@@ -147,6 +148,7 @@ def key(items: Sequence[Item], problems: Problems, _: Settings) -> dict[str, Sta
     Raises:
         ConfigError: no item has a key as its reference.
     """
+    # Only this task needs it, and it imports mir_eval.
     from mllm.eval.metrics import key as metric
 
     truths = [_key_of_truth(item, problems) for item in items]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm.errors import ConfigError
+from mllm.eval.metrics.division import divided
 from mllm.eval.statistic import OfSums, Statistic, Values, Weights
 
 BINS = 15
@@ -56,7 +57,7 @@ def ece(confidences: Sequence[float | None], earned: Sequence[float | None], *, 
     def formula(sums: NDArray[np.float64]) -> Values:
         total = sums[:, bins]
         gaps = np.abs(sums[:, :bins]).sum(1)
-        return np.divide(gaps, total, out=np.full(len(sums), np.nan), where=total > 0)
+        return divided(gaps, total, otherwise=np.nan)
 
     return OfSums(columns=columns, formula=formula)
 
@@ -194,10 +195,10 @@ class _AreaOfRisk:
         ordered = weights[:, self.known.kept][:, self.order.places]
         answered = np.cumsum(ordered, axis=1)[:, ends]
         lost = np.cumsum(ordered * (1 - self.known.credits)[self.order.places], axis=1)[:, ends]
-        risks = np.divide(lost, answered, out=np.zeros_like(lost), where=answered > 0)
+        risks = divided(lost, answered, otherwise=0.0)
         steps = np.diff(answered, axis=1, prepend=0.0)
         total = answered[:, -1]
-        return np.divide((steps * risks).sum(1), total, out=np.full(len(weights), np.nan), where=total > 0)
+        return divided((steps * risks).sum(1), total, otherwise=np.nan)
 
 
 def _bin_of(confidences: NDArray[np.float64], bins: int) -> NDArray[np.intp]:

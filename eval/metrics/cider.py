@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mllm.errors import ConfigError
 from mllm.eval.metrics import ngrams
+from mllm.eval.metrics.division import divided
 from mllm.eval.metrics.ngrams import Grams
 from mllm.eval.metrics.words import plain_words, words
 
@@ -72,7 +73,7 @@ def _alike(grams: Grams, item_of: NDArray[np.intp], items: int) -> NDArray[np.fl
     shared = np.minimum(weights[of_reference], said) * weights[of_reference]
     sums = np.bincount(grams.texts[of_reference] - items, weights=shared, minlength=len(item_of) - items)
     both = norms[items:] * norms[item_of[items:]]
-    return np.divide(sums, both, out=np.zeros(len(sums)), where=both > 0)
+    return divided(sums, both, otherwise=0.0)
 
 
 def _said_of(grams: Grams, weights: NDArray[np.float64], item_of: NDArray[np.intp], items: int) -> NDArray[np.float64]:

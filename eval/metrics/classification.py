@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mllm.errors import ConfigError
 from mllm.eval import statistic
+from mllm.eval.metrics.division import divided
 from mllm.eval.statistic import OfSums, Ratio, Statistic, Values, Weights
 
 NOTHING = ""
@@ -90,10 +91,9 @@ def macro_f1(truths: Sequence[Collection[str]], said: Sequence[Collection[str]])
 
     def mean_of_labels(sums: NDArray[np.float64]) -> Values:
         hits, named = sums[:, :labels], sums[:, labels:]
-        occurs = named > 0
-        each = np.divide(2 * hits, named, out=np.zeros_like(hits), where=occurs)
-        how_many = occurs.sum(1)
-        return np.divide(each.sum(1), how_many, out=np.full(len(sums), np.nan), where=how_many > 0)
+        each = divided(2 * hits, named, otherwise=0.0)
+        how_many = (named > 0).sum(1).astype(np.float64)
+        return divided(each.sum(1), how_many, otherwise=np.nan)
 
     return OfSums(columns=np.hstack([counts.hits, counts.true + counts.said]), formula=mean_of_labels)
 
@@ -159,8 +159,16 @@ def evaluate(truths: Sequence[Collection[str]], said: Sequence[Collection[str]])
     Args and Raises: as `precision`.
     """
     once = np.ones((1, len(truths)))
-    figures = {"micro_f1": micro_f1, "macro_f1": macro_f1, "precision": precision, "recall": recall}
+    figures: dict[str, _OfLabels] = {
+        "micro_f1": micro_f1,
+        "macro_f1": macro_f1,
+        "precision": precision,
+        "recall": recall,
+    }
     return {name: float(figure(truths, said)(once)[0]) for name, figure in figures.items()}
+
+
+_OfLabels = Callable[[Sequence[Collection[str]], Sequence[Collection[str]]], Statistic]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -238,7 +246,7 @@ class _MeanOf:
             counted = ~np.isnan(values)
             sums[counted] += values[counted]
             counts += counted
-        return np.divide(sums, counts, out=np.full(len(weights), np.nan), where=counts > 0)
+        return divided(sums, counts, otherwise=np.nan)
 
 
 def _roc(true: NDArray[np.float64], above: NDArray[np.float64]) -> Values:
@@ -247,14 +255,14 @@ def _roc(true: NDArray[np.float64], above: NDArray[np.float64]) -> Values:
     steps = np.diff(false, axis=1, prepend=0.0)
     pairs = true[:, -1] * false[:, -1]
     area = (steps * (before + true) / 2).sum(1)
-    return np.divide(area, pairs, out=np.full(len(true), np.nan), where=pairs > 0)
+    return divided(area, pairs, otherwise=np.nan)
 
 
 def _precision_recall(true: NDArray[np.float64], above: NDArray[np.float64]) -> Values:
-    share = np.divide(true, above, out=np.zeros_like(true), where=above > 0)
+    share = divided(true, above, otherwise=0.0)
     steps = np.diff(true, axis=1, prepend=0.0)
     total = true[:, -1]
-    return np.divide((steps * share).sum(1), total, out=np.full(len(true), np.nan), where=total > 0)
+    return divided((steps * share).sum(1), total, otherwise=np.nan)
 
 
 def _mean_of_labels(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mllm.errors import ConfigError
 from mllm.eval.metrics import ngrams
+from mllm.eval.metrics.division import divided
 from mllm.eval.metrics.words import plain_words, words
 from mllm.eval.statistic import Ratio, Statistic, Values, Weights
 
@@ -44,7 +45,7 @@ def distinct_of_words(predictions: Sequence[Sequence[str]], *, order: int) -> St
     _check_some(predictions)
     *_, grams = ngrams.count(predictions, order)
     kinds = _Kinds.of(grams.texts, grams.grams, len(predictions))
-    totals = np.bincount(grams.texts, weights=grams.counts, minlength=len(predictions))
+    totals = np.bincount(grams.texts, weights=grams.counts, minlength=len(predictions)).astype(np.float64)
     return _KindsOver(kinds=kinds, totals=totals)
 
 
@@ -130,9 +131,7 @@ class _Kinds:
         """Kinds in each resample, corrected for how many different texts it holds."""
         drawn = weights > 0
         expected = self._expected(drawn.mean(1))
-        return np.divide(
-            self._present(drawn) * len(self.how_many), expected, out=np.zeros(len(weights)), where=expected > 0
-        )
+        return divided(self._present(drawn) * len(self.how_many), expected, otherwise=0.0)
 
     def _present(self, drawn: NDArray[np.bool_]) -> NDArray[np.float64]:
         """A bit says whether a text was drawn in a resample; those of the texts of a kind are joined by "or"."""
@@ -148,7 +147,8 @@ class _Kinds:
     def _expected(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
         """Kinds that a share of the texts holds on average: one is missed where none of its texts is among them."""
         sizes, kinds = np.unique(self.how_many, return_counts=True)
-        return ((1 - (1 - shares[:, None]) ** sizes) * kinds).sum(1)
+        expected: NDArray[np.float64] = ((1 - (1 - shares[:, None]) ** sizes) * kinds).sum(1)
+        return expected
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -159,7 +159,7 @@ class _KindsOver:
 
     def __call__(self, weights: Weights) -> Values:
         totals = weights @ self.totals
-        return np.divide(self.kinds.counted(weights), totals, out=np.full(len(weights), np.nan), where=totals > 0)
+        return divided(self.kinds.counted(weights), totals, otherwise=np.nan)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -169,7 +169,7 @@ class _KindsOverKinds:
 
     def __call__(self, weights: Weights) -> Values:
         wholes = self.whole.counted(weights)
-        return np.divide(self.part.counted(weights), wholes, out=np.full(len(weights), np.nan), where=wholes > 0)
+        return divided(self.part.counted(weights), wholes, otherwise=np.nan)
 
 
 def _check_some(predictions: Sequence[object]) -> None:

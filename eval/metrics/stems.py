@@ -10,7 +10,7 @@ import functools
 from nltk.stem.porter import PorterStemmer
 
 
-class RememberingStemmer(PorterStemmer):
+class RememberingStemmer(PorterStemmer):  # type: ignore[misc]  # NLTK carries no types
     """NLTK's stemmer with a memory: texts of a corpus say the same words again and again."""
 
     def __init__(self) -> None:

@@ -21,6 +21,7 @@ from mllm.errors import ConfigError
 from mllm.eval.metrics import diversity
 from mllm.eval.metrics.cider import cider, cider_of_words
 from mllm.eval.metrics.diversity import distinct, mean_words, novelty, vocabulary_novelty
+from mllm.eval.metrics.division import divided
 from mllm.eval.metrics.meteor import meteor, meteor_of_words
 from mllm.eval.metrics.meteor import name as meteor_name
 from mllm.eval.metrics.rouge import rouge_l
@@ -172,8 +173,8 @@ def _bleu_of(counts: NDArray[np.float64], order: int) -> OfSums:
         said, near = sums[:, 0], sums[:, 1]
         matches, stretches = sums[:, 2 : 2 + order], sums[:, 2 + ORDERS : 2 + ORDERS + order]
         some = matches.min(1) > 0
-        shares = np.divide(matches, stretches, out=np.ones_like(matches), where=some[:, None])
-        brevity = np.exp(np.minimum(1 - np.divide(near, said, out=np.zeros_like(said), where=said > 0), 0))
+        shares = np.where(some[:, None], divided(matches, stretches, otherwise=1.0), 1.0)
+        brevity = np.exp(np.minimum(1 - divided(near, said, otherwise=0.0), 0))
         return np.where(some, brevity * np.exp(np.log(shares).mean(1)), 0.0)
 
     return OfSums(columns=counts, formula=formula)
