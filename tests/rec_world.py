@@ -9,8 +9,7 @@ from pathlib import Path
 
 from mllm.eval.music import Music
 from mllm.instruct_data.tracks import Track
-
-from .labelled_tracks import labelled_tracks
+from tests.labelled_tracks import labelled_tracks
 
 TASKS = ("recommend_warm", "recommend_cold", "recommend_next", "recommend_critique")
 

@@ -16,9 +16,8 @@ from mllm.eval.interactions import Plays
 from mllm.eval.model import ModelSettings
 from mllm.eval.music import AbsentError, Music
 from mllm.eval.questions import Question, Said
-
-from .labelled_tracks import labelled_tracks
-from .rec_world import TASKS, files, simulated
+from tests.labelled_tracks import labelled_tracks
+from tests.rec_world import TASKS, files, simulated
 
 WORLDS: dict[str, Callable[[Path], Music]] = {"simulated": simulated, "files": files}
 

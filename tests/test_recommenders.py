@@ -18,8 +18,7 @@ from mllm.eval.interactions import Plays, gather
 from mllm.eval.model import Model, ModelSettings
 from mllm.eval.models import ease
 from mllm.eval.questions import Question, asked
-
-from .rec_world import TASKS, files, simulated
+from tests.rec_world import TASKS, files, simulated
 
 PLAYED = {
     "one": {"a": 3.0, "b": 1.0, "c": 9.0},

@@ -121,10 +121,10 @@ def among(questions: Sequence[Question], pool: str, figure: Ratio) -> Ratio:
 def blind(questions: Sequence[Question]) -> dict[str, list[Said]]:
     """Who looks at no listener: what most others have in their histories, and a random order of the same items."""
     counts = Counter(item for question in questions for item in question.given["history"])
-    items = sorted({*counts, *(item for question in questions for item in question.given["candidates"] or ())})
-    popular = np.array([counts[item] for item in items], dtype=np.float64)
-    ways = {"most listeners": popular, "random order": np.zeros(len(items))}
-    return {name: [_of_weights(question, items, weights) for question in questions] for name, weights in ways.items()}
+    places = {item: place for place, item in enumerate(sorted({*counts, *_candidates(questions)}))}
+    popular = np.array([counts[item] for item in places], dtype=np.float64)
+    ways = {"most listeners": popular, "random order": np.zeros(len(places))}
+    return {name: [_of_weights(question, places, weights) for question in questions] for name, weights in ways.items()}
 
 
 def recall_of(question: Question, said: Said, *, k: int) -> float:
@@ -141,12 +141,18 @@ def _alone(figure: Ratio) -> float:
     return float(figure.numerators[0])
 
 
-def _of_weights(question: Question, items: Sequence[str], weights: NDArray[np.float64]) -> Said:
-    barred, admitted = _barred(question), question.given["candidates"]
-    allowed = set(items if admitted is None else admitted) - barred
-    best = interactions.best(
-        weights, np.array([item in allowed for item in items]), count=_LENGTH, name=f"blind/{question.id}"
-    )
+def _candidates(questions: Sequence[Question]) -> set[str]:
+    """All that questions name as candidates."""
+    return {item for question in questions for item in question.given["candidates"] or ()}
+
+
+def _of_weights(question: Question, places: Mapping[str, int], weights: NDArray[np.float64]) -> Said:
+    candidates = question.given["candidates"]
+    admitted = np.full(len(places), candidates is None)
+    admitted[[places[item] for item in candidates or ()]] = True
+    admitted[[places[item] for item in _barred(question) if item in places]] = False
+    best = interactions.best(weights, admitted, count=_LENGTH, name=f"blind/{question.id}")
+    items = tuple(places)
     return Said(ranking=tuple(items[place] for place in best))
 
 
