@@ -32,7 +32,7 @@ METERS = ("3/4", "4/4", "6/8")
 COMMAND = "mllm eval run --tasks meter,tempo --out runs/eval"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class Scripted:
     """A model that says the right answer to whatever it hears, but where it is told to say something else."""
 

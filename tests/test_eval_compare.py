@@ -130,7 +130,7 @@ def test_questions_of_one_run_only_are_named_and_left_out(
 def test_questions_that_changed_are_not_paired(
     runs: dict[str, Path], questions: list[Question], tmp_path: Path
 ) -> None:
-    changed = {questions[0].id: {"digest": "0" * 16}, questions[1].id: {"truth": 1.0}}
+    changed: dict[str, dict[str, Any]] = {questions[0].id: {"digest": "0" * 16}, questions[1].id: {"truth": 1.0}}
     other = altered(runs["perfect"], tmp_path, lambda line: {**line, **changed.get(line["id"], {})})
     (task,) = compare.compare(runs["perfect"], other, resamples=50).tasks
     assert task.changed == (questions[0].id, questions[1].id)

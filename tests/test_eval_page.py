@@ -21,6 +21,7 @@ from mllm.eval.model import ModelSettings
 from mllm.eval.models.mllm import open_model
 from mllm.eval.music import Music
 from mllm.eval.page_clips import Stretch
+from mllm.eval.questions import Said
 from tests import page_in_browser, small_evaluation
 from tests.small_evaluation import HOSTILE, HUGE
 
@@ -91,7 +92,7 @@ def test_it_shows_the_honest_table_and_the_plot(page: Page, written: Path) -> No
 
 
 def test_what_is_not_shown_to_listen_is_said(page: Page, tmp_path: Path) -> None:
-    constant = small_evaluation.Said(text="4/4")
+    constant = Said(text="4/4")
     run = small_evaluation.hand_written(tmp_path / "run", says=lambda number, question: constant, tool=False)
     page.goto(writing.write(run).as_uri())
     expect(page.locator(".tiles")).to_contain_text("0 of 2headline figures shown to listen")

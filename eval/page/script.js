@@ -139,7 +139,7 @@ function facts(asked, one) {
     const items = asked.choices.map((choice, place) => make("li", place === asked.correct ? "is-right" : "", choice));
     add("choices", make("ol", "", ...items));
   }
-  add("question", make("code", "", asked.id));
+  add("id", make("code", "", asked.id));
   return list;
 }
 
