@@ -29,7 +29,12 @@ def test_one_command_prints_the_table_of_the_shipped_checkpoint(
     assert (out / "report.md").read_text() == table.removesuffix("\n")
     assert (out / "report.html").stat().st_size > 1000
     found = results.read(out)
-    assert set(found.tasks["tempo"].figures["acc1"].scores["mllm"]) >= {"heard", "silence", "noise", "another recording"}
+    assert set(found.tasks["tempo"].figures["acc1"].scores["mllm"]) >= {
+        "heard",
+        "silence",
+        "noise",
+        "another recording",
+    }
     before = found.tasks["tempo"].figures
     status, again, err = run(capsys, *words)
     assert (status, results.read(out).tasks["tempo"].figures) == (0, before), err

@@ -15,7 +15,7 @@ from mllm import checkpoint
 from mllm.errors import AudioError, CheckpointError, ConfigError
 from mllm.eval import conditions
 from mllm.eval.model import Model, ModelSettings
-from mllm.eval.models import encoder_readout
+from mllm.eval.models import encoder as encoder_model
 from mllm.eval.models import mllm as checkpoints
 from mllm.eval.questions import Question, Said, asked
 from mllm.likelihoods import log_probabilities
@@ -49,7 +49,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def encoder() -> Model:
-    return encoder_readout.open_model(None, ModelSettings())
+    return encoder_model.open_model(None, ModelSettings())
 
 
 def question(text: str, *paths: Path, **settings: Any) -> Question:
@@ -293,4 +293,4 @@ class TestEncoderReadout:
 
     def test_an_encoder_without_a_readout_is_told(self, directory: Path) -> None:
         with pytest.raises(ConfigError, match=r"the encoder of .* is 'mert', which names no facts itself"):
-            encoder_readout.open_model(str(directory), ModelSettings())
+            encoder.open_model(str(directory), ModelSettings())

@@ -41,11 +41,11 @@ def open_model(place: str | None, settings: ModelSettings) -> Model:
     kind = model.config.audio_encoder["name"]
     if not hasattr(encoder, "readout"):
         raise ConfigError(
-            f"the encoder of {directory} is {kind!r}, which names no facts itself; leave encoder_readout out, or give "
+            f"the encoder of {directory} is {kind!r}, which names no facts itself; leave encoder out, or give "
             "a checkpoint whose encoder has a readout, such as 'cqt'"
         )
     description = {
-        "kind": "encoder_readout",
+        "kind": "encoder",
         "place": place or "the reference checkpoint",
         "encoder": kind,
         "sha256": content_hash(directory),
