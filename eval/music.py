@@ -51,12 +51,8 @@ class Music:
         return max(2, round(usual * self.size))
 
     def short(self) -> list[Track]:
-        """Rendered pieces of 12 to 30 s, all of split "test", in a fixed order; every style is among the first ones."""
-        return self._tracks("short")
-
-    def long(self) -> list[Track]:
-        """Rendered pieces of about five and a half minutes."""
-        return self._tracks("long")
+        """Rendered pieces of 12 to 30 s, all of split "test", in a fixed order."""
+        return suite.pieces(self.folder, size=self.size, tell=self.tell)
 
     def made(self, name: str) -> Path:
         """A folder for recordings that a task makes from rendered ones; what is there already can be taken again."""
@@ -100,9 +96,6 @@ class Music:
         """As `source_records`, of the labelled recordings of a source."""
         folder, rows = self._of_source(key, "tracks", options)
         return [dataclasses.replace(row, path=str(folder / row.path)) for row in rows]
-
-    def _tracks(self, kind: str) -> list[Track]:
-        return suite.pieces(self.folder, kind, size=self.size, tell=self.tell)
 
     def _of_source(self, key: str, function: str, options: Mapping[str, Any]) -> tuple[Path, list[Any]]:
         module: types.ModuleType = registry.find("source", key)

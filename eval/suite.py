@@ -36,17 +36,9 @@ _AT_ONCE = 10
 """Pieces that a process renders with a sound font loaded once."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Kind:
-    pieces: int
-    seconds: tuple[float, float]
-    seed: int
-
-
-KINDS = {
-    "short": _Kind(pieces=160, seconds=(12.0, 30.0), seed=SEED),
-    "long": _Kind(pieces=6, seconds=(320.0, 340.0), seed=SEED + 1),
-}
+PIECES = 160
+SECONDS = (12.0, 30.0)
+"""Shortest and longest piece."""
 
 
 def default_folder() -> Path:
@@ -60,25 +52,24 @@ def place(folder: Path) -> Path:
     return folder / f"suite-{VERSION}-{backend_in_use(None)}"
 
 
-def pieces(folder: Path, kind: str, *, size: float, tell: Callable[[str], object]) -> list[Track]:
-    """The pieces of a kind, made where they are absent; what was begun is gone on with. Paths are absolute.
+def pieces(folder: Path, *, size: float, tell: Callable[[str], object]) -> list[Track]:
+    """The pieces, made where they are absent; what was begun is gone on with. Paths are absolute.
 
     Args:
         folder: for all rendered music of evaluations.
-        kind: a key of `KINDS`.
         size: share of the pieces, in (0, 1]; a smaller one gives the first of them.
         tell: told how far it is.
 
     Raises:
         ConfigError: no synthesizer or no sound font is installed.
     """
-    found = place(folder).absolute() / kind
-    count = max(2, round(KINDS[kind].pieces * size))
+    found = place(folder).absolute() / "short"
+    count = max(2, round(PIECES * size))
     (found / _KNOWN).mkdir(parents=True, exist_ok=True)
     with FileLock(found.with_suffix(".lock")):
         missing = [index for index in range(count) if not _fact_file(found, index).is_file()]
         if missing:
-            _make(found, KINDS[kind], missing, tell)
+            _make(found, missing, tell)
     made = [tracks.from_json(json.loads(_fact_file(found, index).read_text("utf-8"))) for index in range(count)]
     return [dataclasses.replace(track, path=str(found / track.path)) for track in made]
 
@@ -105,8 +96,8 @@ def font() -> Path:
     return path
 
 
-def _make(found: Path, kind: _Kind, missing: Sequence[int], tell: Callable[[str], object]) -> None:
-    settings = _settings(kind)
+def _make(found: Path, missing: Sequence[int], tell: Callable[[str], object]) -> None:
+    settings = _settings()
     workers = min(os.cpu_count() or 1, len(missing))
     chunks = [missing[at : at + _AT_ONCE] for at in range(0, len(missing), _AT_ONCE)]
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -116,14 +107,14 @@ def _make(found: Path, kind: _Kind, missing: Sequence[int], tell: Callable[[str]
             tell(f"rendering music: {done} of {len(missing)} pieces")
 
 
-def _settings(kind: _Kind) -> PieceSettings:
+def _settings() -> PieceSettings:
     return PieceSettings(
-        seed=kind.seed,
+        seed=SEED,
         split="test",
         fonts=(),
         held_out_fonts=(Font(path=font()),),
         share_of_tunes=0.0,
-        seconds=kind.seconds,
+        seconds=SECONDS,
         effects=False,
         audio_format="flac",
     )

@@ -1,4 +1,4 @@
-"""`mllm eval run` on the command line: the shipped checkpoint on rendered music, and what it refuses in one sentence."""
+"""`mllm eval run` on the command line: the shipped checkpoint on rendered music, and what it refuses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_one_command_prints_the_table_of_the_shipped_checkpoint(
         "another recording",
     }
     before = found.tasks["tempo"].figures
-    status, again, err = run(capsys, *words)
+    status, _, err = run(capsys, *words)
     assert (status, results.read(out).tasks["tempo"].figures) == (0, before), err
 
 

@@ -293,4 +293,4 @@ class TestEncoderReadout:
 
     def test_an_encoder_without_a_readout_is_told(self, directory: Path) -> None:
         with pytest.raises(ConfigError, match=r"the encoder of .* is 'mert', which names no facts itself"):
-            encoder.open_model(str(directory), ModelSettings())
+            encoder_model.open_model(str(directory), ModelSettings())

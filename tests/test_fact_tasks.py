@@ -22,7 +22,7 @@ from mllm.eval.music import AbsentError, Music
 from mllm.eval.questions import Question, Said
 from mllm.eval.tasks import catalogue
 from mllm.facts import INSTRUMENTS
-from mllm.instruct_data import data_set
+from mllm.instruct_data import tracks
 from mllm.instruct_data.tracks import Track
 from tests import random_tracks, source_samples
 
@@ -74,11 +74,10 @@ def piece(number: int) -> Track:
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which rendered pieces stand as a run leaves them, without their recordings."""
     folder = tmp_path_factory.mktemp("written")
-    place = suite.place(folder, 1.0) / "short"
-    (place / data_set.TRACKS).mkdir(parents=True)
-    tracks = [piece(number) for number in range(160)]
-    data_set.write_tracks(place / data_set.TRACKS / data_set.file_name("test", 0, 1), tracks)
-    (place / data_set.MANIFEST).write_text("{}", encoding="utf-8")
+    known = suite.place(folder) / "short" / "known"
+    known.mkdir(parents=True)
+    for number in range(160):
+        (known / f"{number}.json").write_text(tracks.line(piece(number)), encoding="utf-8")
     return folder
 
 

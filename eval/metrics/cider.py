@@ -72,7 +72,7 @@ def _alike(grams: Grams, item_of: NDArray[np.intp], items: int) -> NDArray[np.fl
     said = _said_of(grams, weights, item_of, items)
     shared = np.minimum(weights[of_reference], said) * weights[of_reference]
     sums = np.bincount(grams.texts[of_reference] - items, weights=shared, minlength=len(item_of) - items).astype(float)
-    both = norms[items:] * norms[item_of[items:]]
+    both = (norms[items:] * norms[item_of[items:]]).astype(float)
     return divided(sums, both, otherwise=0.0)
 
 
