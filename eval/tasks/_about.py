@@ -16,9 +16,12 @@ from typing import Any
 from mllm.eval.blind import Way
 from mllm.eval.music import Music
 from mllm.eval.questions import Question, asked
+from mllm.instruct_data import statements
 from mllm.instruct_data.dialogue import speed_word
 from mllm.instruct_data.exchanges import Draw
+from mllm.instruct_data.phrases import with_article
 from mllm.instruct_data.tracks import Track
+from mllm.instruct_data.wordings import STATEMENTS
 from mllm.messages import Audio
 
 MOST_OF_A_SOURCE = 500
@@ -65,6 +68,22 @@ def question(track: Track, name: str, text: str, **fields: Any) -> Question:
     kinds = {"source": track.source, **fields.pop("groups", {})}
     return Question(
         id=f"{track.id}/{name}", messages=asked(text, [recording(track)]), unit=track.id, groups=kinds, **fields
+    )
+
+
+def told(track: Track, draw: Draw) -> str:
+    """Tempo, key, meter and instruments of a track in English, as far as they are known, in held-out wordings."""
+    playing = track.playing or ()
+    values = {
+        "tempo": None if track.tempo_bpm is None else str(round(track.tempo_bpm)),
+        "key": track.key,
+        "meter": track.meter,
+        "instruments": statements.join([with_article(name) for name in playing]) if playing else None,
+    }
+    return " ".join(
+        STATEMENTS[field].choose(draw.rng, held_out=True).format(x=value)
+        for field, value in values.items()
+        if value is not None
     )
 
 

@@ -75,6 +75,7 @@ def _question(music: Music, track: Track) -> Question:
         references=(single_fact.key(track) or "",),
         template="single_fact/key",
         label=key,
+        told=_about.told(track, draw),
         field="key",
         groups={"mode": key.split()[-1]},
     )

@@ -82,5 +82,6 @@ def _question(music: Music, track: Track) -> Question:
         references=(single_fact.meter(track) or "",),
         template="single_fact/meter",
         label=track.meter,
+        told=_about.told(track, draw),
         field="meter",
     )

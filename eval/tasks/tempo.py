@@ -82,5 +82,6 @@ def _question(music: Music, track: Track) -> Question:
         truth=track.tempo_bpm,
         references=(single_fact.tempo(track) or "",),
         template="single_fact/tempo",
+        told=_about.told(track, draw),
         field="tempo_bpm",
     )
