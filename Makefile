@@ -12,8 +12,9 @@ AUDIO ?= mllm/data/demo.mp3
 # Where the CPU build of torch is published; where it cannot be reached, pip goes on without it. For the CUDA build of
 # the package index (some gigabytes), install torch by hand before.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-# More threads than cores make small models slower. (The commands of `make demo` and `make bench` choose by themselves.)
-test check: export OMP_NUM_THREADS ?= 2
+# Tests run in as many processes as there are cores, a thread each; a file stays in one process.
+test check: export OMP_NUM_THREADS ?= 1
+PYTEST := $(BIN)/pytest -n auto --dist loadfile
 export TOKENIZERS_PARALLELISM ?= false
 
 help: ## Show the targets
@@ -46,13 +47,13 @@ eval: install ## Measure the shipped checkpoint on rendered music, with blind co
 	$(BIN)/mllm eval run
 
 test: install ## Run the tests
-	$(BIN)/pytest
+	$(PYTEST)
 
 check: install ## Format, lint, types and tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(PYTEST)
 
 format: install ## Put the code into our format
 	$(BIN)/ruff format .

@@ -72,9 +72,14 @@ def rows(results: Results, *, everything: bool = False) -> list[Row]:
         row
         for name, task in results.tasks.items()
         for figure in task.figures.values()
-        if everything or figure.headline
+        if (everything or figure.headline) and _is_counted(figure)
         for row in _rows(name, task, figure, listeners(results))
     ]
+
+
+def _is_counted(figure: FigureResult) -> bool:
+    """Whether there is anything that it counts: a task may have questions of one kind only."""
+    return any(one.value is not None for scores in figure.scores.values() for one in scores.values())
 
 
 def lines(task: TaskResult) -> list[tuple[str, str, list[Estimate | None]]]:

@@ -46,20 +46,21 @@ def honest(results: Results, rows: Sequence[Row]) -> str:
     blind_conditions = [name for name in conditions.BLIND if any(name in row.scores for row in rows)]
     with_blind = any(row.blind is not None for row in rows)
     with_others = any(row.others for row in rows)
-    head = ["task", "figure", "questions", *(["model"] if several else [])]
-    head += ["heard" if several else listening[0] if listening else "heard", *blind_conditions]
+    head = ["task", "figure", *(["model"] if several else [])]
+    head += ["heard" if several else listening[0] if listening else "heard", "gain by hearing", *blind_conditions]
     head += ["best blind answerer"] if with_blind else []
-    head += ["gain by hearing", *(["others"] if with_others else [])]
+    head += ["others"] if with_others else []
     body = []
     for row in rows:
-        cells = [escape(row.title), escape(row.figure), f"{row.questions:,}"]
+        asked = f"<br><small>{row.questions:,} questions</small>"
+        cells = [escape(row.title) + asked, escape(row.figure)]
         cells += [escape(row.model or "")] if several else []
         cells.append(_estimate(row.scores.get(conditions.HEARD), strong=True))
+        cells.append(_verdict(row))
         cells += [_brief(row.scores.get(name)) for name in blind_conditions]
         if with_blind:
             best = "" if row.blind is None else f"{_brief(row.blind[1])}<br><small>{escape(row.blind[0])}</small>"
             cells.append(best)
-        cells.append(_verdict(row))
         if with_others:
             others = (f"<div><small>{escape(name)}</small> {_brief(one)}</div>" for name, one in row.others.items())
             cells.append("".join(others))

@@ -70,7 +70,7 @@ def run(
     names = [model.name for model in models]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"two models are called {', '.join(twice)}; give them different names")
-    began = time.perf_counter()
+    begun, began = datetime.datetime.now(datetime.UTC), time.perf_counter()
     settings.out.mkdir(parents=True, exist_ok=True)
     _claim(settings, models, music)
     kept = Answers(settings.out / results.ANSWERS)
@@ -97,7 +97,7 @@ def run(
         lines += asking.lines()
         say(f"{name}: {len(questions)} questions, {time.perf_counter() - since:.0f} s")
     final = Results(
-        run=_record(settings, music, began),
+        run=_record(settings, music, begun, began),
         models={model.name: dict(model.description) for model in models},
         tasks=found,
         skipped=skipped,
@@ -240,11 +240,11 @@ def _claim(settings: Settings, models: Sequence[Model], music: Music) -> None:
     beside.replace(path)
 
 
-def _record(settings: Settings, music: Music, began: float) -> Mapping[str, Any]:
+def _record(settings: Settings, music: Music, begun: datetime.datetime, began: float) -> Mapping[str, Any]:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {
         "command": settings.command,
-        "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "when": begun.isoformat(timespec="seconds"),
         "seed": settings.seed,
         "limit": settings.limit,
         "resamples": settings.resamples,
