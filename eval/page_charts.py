@@ -21,10 +21,11 @@ _MARKS = {
     conditions.SILENCE: "M-4.5-4.5H4.5V4.5H-4.5Z",
     conditions.NOISE: "M0-5.5L5.5 4.5H-5.5Z",
     conditions.ANOTHER: "M0-6L6 0L0 6L-6 0Z",
+    conditions.TOLD: "M0 5.5L5.5-4.5H-5.5Z",
     "blind": "M-1.5-9H1.5V9H-1.5Z",
     "tool": "M-1.5-6H1.5V-1.5H6V1.5H1.5V6H-1.5V1.5H-6V-1.5H-1.5Z",
 }
-_CLASSES = {conditions.ANOTHER: "another"}
+_CLASSES = {conditions.ANOTHER: "another", conditions.TOLD: "told"}
 _SIDE = 260
 _MARGIN = 44
 _MOST_LABELS = 14

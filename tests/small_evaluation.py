@@ -52,7 +52,7 @@ class Scripted:
 
     def respond(self, questions: Sequence[Question]) -> Iterator[Said]:
         for question in questions:
-            heard = str(question.recordings[0].source)
+            heard = str(question.recordings[0].source) if question.recordings else ""
             yield Said(text=self.instead.get(question.id, self.right.get(heard, "")))
 
 

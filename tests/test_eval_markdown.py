@@ -154,7 +154,6 @@ def test_of_lower_figures_the_lowest_blind_line_is_the_best() -> None:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (None, "–"),
         (0.0, "0.00"),
         (-0.001, "0.00"),
         (3.2e-6, "3e-06"),
@@ -163,9 +162,16 @@ def test_of_lower_figures_the_lowest_blind_line_is_the_best() -> None:
         (1.0, "1.00"),
     ],
 )
-def test_numbers_are_short_and_nothing_that_is_not_zero_is_shown_as_zero(value: float | None, told: str) -> None:
+def test_numbers_are_short_and_nothing_that_is_not_zero_is_shown_as_zero(value: float, told: str) -> None:
     one = figure(heard_by(mllm={"heard": estimate(value)}))
     assert cells(markdown.table(of({"tempo": task(one)}, ("mllm",))))[1][3] == told
+
+
+def test_what_counts_nothing_has_no_row_in_the_short_table() -> None:
+    empty, counted = (figure(heard_by(mllm={"heard": estimate(value)}), title=str(value)) for value in (None, 0.5))
+    found = of({"tempo": dataclasses.replace(task(empty), figures={"one": empty, "two": counted})}, ("mllm",))
+    assert [row[1] for row in cells(markdown.table(found))[1:]] == ["0.5"]
+    assert "None" in cells(markdown.full(found))[0]
 
 
 def test_texts_of_strangers_stay_in_their_cells() -> None:
@@ -201,16 +207,19 @@ def test_the_full_table_has_every_figure_and_every_interval(tmp_path: Path) -> N
         "meter, exact",
         "beats off (lower is better)",
         "words in an answer (neither is better)",
+        "calibration error of the confidences (ECE) (lower is better)",
+        "area under risk and coverage (lower is better)",
     ]
     assert [row[:2] for row in rows[:5]] == [
         ["mine", "heard"],
         ["mine", "silence"],
         ["mine", "noise"],
         ["mine", "another recording"],
-        ["counter", "heard"],
+        ["mine", "told as text"],
     ]
+    assert ["counter", "heard"] in [row[:2] for row in rows]
     assert ["always B", "nothing"] in [row[:2] for row in rows]
-    assert rows[-1] == ["chance", "nothing", "0.33", "", ""]
+    assert rows[-1] == ["chance", "nothing", "0.33", "", "", "", ""]
     assert rows[1][2].startswith("0.33 [0.")
     assert r"Which of three meters: chosen \| among options. Task meter, version 3: 60 questions." in text
 

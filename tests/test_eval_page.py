@@ -193,7 +193,7 @@ def test_clips_play_one_at_a_time_and_long_ones_are_cut(page: Page, written: Pat
     assert long.evaluate("audio => audio.paused && audio.currentTime < 29")
     expect(cases(page).filter(has=long)).to_contain_text("The first 30 s; the model heard more.")
     page.get_by_label("can be played").uncheck()
-    page.get_by_role("searchbox", name="Search").fill("piece 5/")
+    page.get_by_role("searchbox", name="Search").fill("5/meter")
     expect(cases(page).first).to_contain_text("Cannot be heard")
 
 

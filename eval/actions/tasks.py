@@ -54,9 +54,11 @@ def _told(about: About) -> list[str]:
     if about.source is None:
         told.append("Asked about rendered music, which is made where it is absent.")
     else:
-        told.append(f"Files: --data {about.source}=DIR. {about.where}".rstrip())
+        told.append(f"Files: --data {about.source}=DIR.")
     if about.also:
         told.append(f"Also: {', '.join(f'--data {key}=DIR' for key in about.also)}.")
+    if about.where:
+        told.append(about.where)
     return [*told, f"Licence: {about.licence}."]
 
 
