@@ -56,7 +56,8 @@ class Question:
     given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """What else a model is told, as JSON: of a ranking, `candidates` (ids) and `history`, `liked`, `disliked` (ids),
     and `text`. Where `candidates` is None, these are all items of the task's material that stand in neither of the
-    three; `plays` then says how often each of the history was played, in its order."""
+    three; `texts` are candidates that are texts, or the one text to which as many recordings are candidates; `plays`
+    says how often each of the history was played, in its order."""
     told: str | None = None
     """True facts in English, which stand in the place of the recordings under the condition "told as text"; None: the
     task does not tell."""

@@ -67,6 +67,8 @@ class TaskResult:
     figures: Mapping[str, FigureResult]
     seconds: Mapping[str, float]
     """Model to the seconds that its answers took, all conditions."""
+    sha256: str = ""
+    """Of all questions with their truth: equal where exactly the same was asked."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

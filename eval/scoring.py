@@ -5,6 +5,8 @@ In: a task, its questions, and answers by model and condition. Out: a `TaskResul
 
 from __future__ import annotations
 
+import hashlib
+import json
 import types
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
@@ -88,6 +90,7 @@ def score(
         not_asked=dict(not_asked),
         figures=found,
         seconds={model: round(taken, 1) for model, taken in seconds.items()},
+        sha256=_sha256(questions),
     )
 
 
@@ -108,6 +111,11 @@ def figures(task: types.ModuleType, questions: Sequence[Question], said: Sequenc
 def credits_of(task: types.ModuleType, questions: Sequence[Question], said: Sequence[Said]) -> list[float | None]:
     """How right each answer is."""
     return [task.credit(question, one) for question, one in zip(questions, said, strict=True)]
+
+
+def _sha256(questions: Sequence[Question]) -> str:
+    told = [[question.id, question.digest(), question.truth, list(question.references)] for question in questions]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 class _Scored:

@@ -76,6 +76,20 @@ class OfEach:
         return np.array([self.function(row) for row in weights], dtype=np.float64)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class OfSome:
+    """A figure of some of the questions."""
+
+    statistic: Statistic
+    """Over these questions alone."""
+    places: Sequence[int]
+    """Which they are."""
+
+    def __call__(self, weights: Weights) -> Values:
+        """The figure in each resample."""
+        return self.statistic(weights[:, list(self.places)])
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimate:
     """A figure and its interval; all None where nothing could be counted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -187,8 +188,26 @@ class TestCheckpoint:
         assert not model.answers(question("More?", kind="rank", given={"candidates": ["a"], "history": []}))
         (said,) = respond(model, one)
         chances = listener.likelihoods(one.messages, OPTIONS)
-        mean = {name: chance / len(text) for name, chance, text in zip("abcd", chances, OPTIONS, strict=True)}
-        assert said.ranking == tuple(sorted(mean, key=lambda name: -mean[name]))
+        (silent,) = conditions.put(conditions.SILENCE, [one], seed=0)
+        without = listener.likelihoods(silent.messages, OPTIONS, require_sound=False)
+        gains = {name: with_sound - blind for name, with_sound, blind in zip("abcd", chances, without, strict=True)}
+        assert said.ranking == tuple(sorted(gains, key=lambda name: -gains[name]))
+
+    def test_recordings_are_ranked_by_how_likely_a_text_is_about_each(
+        self, model: Model, listener: Listener, music: Path
+    ) -> None:
+        recordings = [Audio(source=music / f"{name}.wav") for name in ("one", "two", "long")]
+        given = {"candidates": ["a", "b", "c"], "texts": [OPTIONS[0]]}
+        one = dataclasses.replace(
+            question("What is it?", music / "one.wav", kind="rank", given=given),
+            messages=asked("What is it?", recordings),
+        )
+        (said,) = respond(model, one)
+        chances = {
+            name: listener.likelihoods(asked("What is it?", [recording]), OPTIONS[:1])[0]
+            for name, recording in zip("abc", recordings, strict=True)
+        }
+        assert said.ranking == tuple(sorted(chances, key=lambda name: -chances[name]))
 
     def test_equal_questions_are_asked_once(
         self, directory: Path, music: Path, monkeypatch: pytest.MonkeyPatch

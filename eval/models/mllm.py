@@ -20,6 +20,7 @@ from mllm import contract
 from mllm.answer import Answer
 from mllm.errors import MllmError
 from mllm.eval.model import Model, ModelSettings
+from mllm.eval.models import _ranking
 from mllm.eval.models._remembering import Remembering
 from mllm.eval.questions import Question, Said
 from mllm.listener import Listener, find_model
@@ -122,14 +123,15 @@ class Checkpoint:
 
     def _weighed(self, questions: Sequence[Question], found: Mapping[int, Said]) -> list[Said]:
         """The answers, those to choices and rankings with what the likelihoods of the candidates say."""
-        weighing = {place: texts for place, question in enumerate(questions) if (texts := _candidates(question))}
-        chances = self._engine.likelihoods([(questions[place].messages, texts) for place, texts in weighing.items()])
+        weighing = {place: _to_weigh(question) for place, question in enumerate(questions)}
+        chances = iter(self._engine.likelihoods([one for of_one in weighing.values() for one in of_one]))
         weighed = dict(found)
-        for (place, texts), chance in zip(weighing.items(), chances, strict=True):
+        for place, wanted in weighing.items():
+            came = [next(chances) for _ in wanted]
             if questions[place].kind == "rank":
-                weighed[place] = _ranked(questions[place], texts, chance)
-            elif not isinstance(chance, MllmError):
-                weighed[place] = _with_likelihoods(weighed[place], chance)
+                weighed[place] = _ranking.ranked(questions[place], came)
+            elif came and not isinstance(came[0], MllmError):
+                weighed[place] = _with_likelihoods(weighed[place], came[0])
         return [weighed[place] for place in range(len(questions))]
 
     def _change_of_text(self, question: Question) -> Said:
@@ -223,12 +225,12 @@ def _with_likelihoods(said: Said, likelihoods: tuple[float, ...]) -> Said:
     )
 
 
-def _candidates(question: Question) -> Sequence[str]:
+def _to_weigh(question: Question) -> list[_ranking.Weighed]:
     """What the likelihoods of are wanted: texts of a ranking, or the options as the question spells them."""
     if question.kind == "rank":
-        texts: Sequence[str] = question.given["texts"]
-        return texts
-    return [_as_offered(question.asked, place, option) for place, option in enumerate(question.choices)]
+        return _ranking.to_weigh(question)
+    options = [_as_offered(question.asked, place, option) for place, option in enumerate(question.choices)]
+    return [(question.messages, options)] if options else []
 
 
 def _as_offered(asked: str, place: int, option: str) -> str:
@@ -236,11 +238,3 @@ def _as_offered(asked: str, place: int, option: str) -> str:
     letter = chr(ord("A") + place)
     offered = re.search(rf"(?:\({letter}\)|\b{letter}[).:]) ?{re.escape(option)}", asked)
     return f"{letter}) {option}" if offered is None else offered[0]
-
-
-def _ranked(question: Question, texts: Sequence[str], chances: tuple[float, ...] | MllmError) -> Said:
-    if isinstance(chances, MllmError):
-        return Said(error=str(chances))
-    candidates: Sequence[str] = question.given["candidates"]
-    order = sorted(range(len(candidates)), key=lambda place: -chances[place] / max(1, len(texts[place])))
-    return Said(ranking=tuple(candidates[place] for place in order))

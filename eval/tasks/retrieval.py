@@ -1,11 +1,8 @@
-"""Which of sixteen captions belongs to the recording.
+"""Which of sixteen captions belongs to a recording, and which of sixteen recordings to a caption.
 
-In: rendered pieces. Out: of each recording a ranking of its own caption and those of fifteen other pieces, drawn. A
-model ranks the captions by how likely each is as its answer to a request for one (`Question.given["texts"]`), so that a
-caption which is likely whatever is heard comes first everywhere and earns nothing: 1 of 16 by chance, and no more for
-silence. Runs of less than a tenth of the usual size have fewer pieces, and so fewer captions. The other way round,
-recordings for a caption, is not asked: a model under evaluation ranks texts, and how likely one text is about different
-recordings it does not say.
+In: rendered pieces. Out: rankings: of captions for a recording, its own and those of fifteen other pieces, drawn; and
+of recordings for a caption, the pieces of one block of sixteen, so that blocks share none. 1 of 16 by chance. Small
+runs have smaller blocks.
 """
 
 from __future__ import annotations
@@ -17,7 +14,7 @@ from pathlib import Path
 from mllm.eval.metrics import ranking
 from mllm.eval.music import Music
 from mllm.eval.questions import Question, Said, asked
-from mllm.eval.statistic import Statistic
+from mllm.eval.statistic import OfSome, Statistic
 from mllm.eval.task_about import About, Figure
 from mllm.eval.tasks import captioning
 from mllm.instruct_data.tracks import Track
@@ -26,9 +23,9 @@ from mllm.messages import Audio
 
 CANDIDATES = 16
 ABOUT = About(
-    title="Retrieval of captions",
+    title="Retrieval",
     version="1",
-    summary="Sixteen captions of different pieces ranked for a recording, its own among them.",
+    summary="Sixteen captions ranked for a recording, and sixteen recordings for a caption.",
     figures={
         "recall_at_1": Figure(title="own caption first", headline=True, chance=1 / CANDIDATES),
         "recall_at_5": Figure(title="own caption among the first five", chance=5 / CANDIDATES),
@@ -36,16 +33,27 @@ ABOUT = About(
             title="mean reciprocal rank", chance=sum(1 / rank for rank in range(1, CANDIDATES + 1)) / CANDIDATES
         ),
         "median_rank": Figure(title="median rank", better="lower", chance=(CANDIDATES + 1) / 2),
+        "recording_at_1": Figure(title="own recording first", headline=True, chance=1 / CANDIDATES),
+        "recording_at_5": Figure(title="own recording among the first five", chance=5 / CANDIDATES),
     },
 )
 _QUESTIONS = 60
+_OF_CAPTIONS, _OF_RECORDINGS = "retrieval/captions", "retrieval/recordings"
+_FEWEST = 4
+"""Pieces from which on recordings are ranked: two blocks of two."""
 
 
 def load(music: Music) -> Sequence[Question]:
-    """One ranking a recording; no two captions of it are equal."""
+    """One ranking of captions a recording, and one of recordings a caption; no two captions of a ranking are equal."""
     tracks = music.short()
     captions = {track.id: captioning.references(track)[0] for track in tracks}
-    return [_question(track, captions, music.seed) for track in tracks[: music.count(_QUESTIONS)]]
+    found = [_of_captions(track, captions, music.seed) for track in tracks[: music.count(_QUESTIONS)]]
+    if len(tracks) >= _FEWEST:
+        size = min(CANDIDATES, len(tracks) // 2)
+        blocks = [tracks[at : at + size] for at in range(0, len(tracks) - size + 1, size)]
+        pairs = [(block[place], block) for place in range(size) for block in blocks]
+        found += [_of_recordings(*pair, captions, music.seed) for pair in pairs[: music.count(_QUESTIONS)]]
+    return found
 
 
 def credit(question: Question, said: Said) -> float:
@@ -55,18 +63,33 @@ def credit(question: Question, said: Said) -> float:
 
 
 def figures(questions: Sequence[Question], said: Sequence[Said]) -> Mapping[str, Statistic]:
-    """How early the right caption stands."""
-    right = [[question.truth] for question in questions]
-    rankings = [one.ranking or () for one in said]
-    return {
-        "recall_at_1": ranking.recall(right, rankings, k=1),
-        "recall_at_5": ranking.recall(right, rankings, k=5),
-        "mrr": ranking.reciprocal_rank(right, rankings),
-        "median_rank": ranking.median_rank(right, rankings, worst=CANDIDATES),
+    """How early the right caption stands, and the right recording."""
+    places = {
+        template: [place for place, question in enumerate(questions) if question.template == template]
+        for template in (_OF_CAPTIONS, _OF_RECORDINGS)
     }
+    found: dict[str, Statistic] = {}
+    for template, names in (
+        (_OF_CAPTIONS, ("recall_at_1", "recall_at_5", "mrr", "median_rank")),
+        (_OF_RECORDINGS, ("recording_at_1", "recording_at_5")),
+    ):
+        right = [[questions[place].truth] for place in places[template]]
+        rankings = [said[place].ranking or () for place in places[template]]
+        if not right:
+            continue
+        of_name = [
+            ranking.recall(right, rankings, k=1),
+            ranking.recall(right, rankings, k=5),
+            ranking.reciprocal_rank(right, rankings),
+            ranking.median_rank(right, rankings, worst=CANDIDATES),
+        ]
+        found |= {
+            name: OfSome(statistic=one, places=places[template]) for name, one in zip(names, of_name, strict=False)
+        }
+    return found
 
 
-def _question(track: Track, captions: Mapping[str, str], seed: int) -> Question:
+def _of_captions(track: Track, captions: Mapping[str, str], seed: int) -> Question:
     rng = random.Random(f"{seed}/retrieval/{track.id}")
     chosen = {captions[track.id]: track.id}
     for other in rng.sample(sorted(captions), len(captions)):
@@ -77,11 +100,29 @@ def _question(track: Track, captions: Mapping[str, str], seed: int) -> Question:
         id=track.id,
         messages=asked(
             QUESTIONS["caption"].choose(rng, held_out=True),
-            [Audio(source=Path(track.path), start=track.start, end=track.end)],
+            [_recording(track)],
         ),
         kind="rank",
         truth=track.id,
         unit=track.id,
-        template="retrieval",
+        template=_OF_CAPTIONS,
         given={"candidates": candidates, "texts": [captions[one] for one in candidates]},
     )
+
+
+def _of_recordings(track: Track, block: Sequence[Track], captions: Mapping[str, str], seed: int) -> Question:
+    rng = random.Random(f"{seed}/retrieval/recordings/{track.id}")
+    candidates = rng.sample(block, len(block))
+    return Question(
+        id=f"{track.id}/recordings",
+        messages=asked(QUESTIONS["caption"].choose(rng, held_out=True), [_recording(one) for one in candidates]),
+        kind="rank",
+        truth=track.id,
+        unit=f"block of {block[0].id}",
+        template=_OF_RECORDINGS,
+        given={"candidates": [one.id for one in candidates], "texts": [captions[track.id]]},
+    )
+
+
+def _recording(track: Track) -> Audio:
+    return Audio(source=Path(track.path), start=track.start, end=track.end)
