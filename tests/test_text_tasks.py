@@ -194,7 +194,7 @@ def test_recordings_are_ranked_within_blocks_that_share_none() -> None:
         assert len(names) == len(one.given["candidates"]) == 16
         assert blocks.setdefault(one.unit, names) == names
         place = one.given["candidates"].index(one.truth)
-        assert Path(str(one.recordings[place].source)).stem == one.truth.split("-")[1]
+        assert Path(str(one.recordings[place].source)).stem == one.truth.split("-")[2]
     assert len(blocks) == 10
     assert len(set.union(*blocks.values())) == 160
 
