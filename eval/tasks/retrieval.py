@@ -77,7 +77,7 @@ def figures(questions: Sequence[Question], said: Sequence[Said]) -> Mapping[str,
         rankings = [said[place].ranking or () for place in places[template]]
         if not right:
             continue
-        of_name = [
+        of_name: list[Statistic] = [
             ranking.recall(right, rankings, k=1),
             ranking.recall(right, rankings, k=5),
             ranking.reciprocal_rank(right, rankings),
