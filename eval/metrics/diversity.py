@@ -159,7 +159,7 @@ class _KindsOver:
 
     def __call__(self, weights: Weights) -> Values:
         totals = weights @ self.totals
-        return divided(self.kinds.counted(weights), totals, otherwise=np.nan)
+        return np.minimum(divided(self.kinds.counted(weights), totals, otherwise=np.nan), 1.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -169,7 +169,7 @@ class _KindsOverKinds:
 
     def __call__(self, weights: Weights) -> Values:
         wholes = self.whole.counted(weights)
-        return divided(self.part.counted(weights), wholes, otherwise=np.nan)
+        return np.minimum(divided(self.part.counted(weights), wholes, otherwise=np.nan), 1.0)
 
 
 def _check_some(predictions: Sequence[object]) -> None:
