@@ -179,7 +179,7 @@ def _plot(rows: Sequence[Row], bounds: tuple[float, float], several_models: bool
         name = f"{row.figure}, {row.model}" if several_models and row.model is not None else row.figure
         marks = [
             _mark(row.scores[condition], bounds, condition, condition)
-            for condition in conditions.BLIND
+            for condition in (*conditions.BLIND, conditions.TOLD)
             if condition in row.scores
         ]
         if row.blind is not None:
@@ -250,7 +250,7 @@ def _whisker(one: Estimate, bounds: tuple[float, float], kind: str, title: str) 
 def _mark(one: Estimate, bounds: tuple[float, float], kind: str, title: str) -> str:
     if one.value is None:
         return ""
-    told = f"{title}: {headlines.number(one.value)}" if kind in (*conditions.BLIND, "blind") else title
+    told = f"{title}: {headlines.number(one.value)}" if kind in (*conditions.BLIND, conditions.TOLD, "blind") else title
     return (
         f'<svg x="{_percent(one.value, bounds)}" y="14" overflow="visible"><path class="{_class(kind)}" '
         f'd="{_MARKS[kind]}"><title>{escape(told)}</title></path></svg>'
