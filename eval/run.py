@@ -176,7 +176,8 @@ class _Asking:
         missing = [place for place, key in enumerate(keys) if self._kept.known(key) is None]
         said: dict[int, Said] = {}
         came = model.respond([put[place] for place in missing])
-        for number, (place, one) in enumerate(zip(missing, came, strict=True), start=1):
+        for number, (place, answer) in enumerate(zip(missing, came, strict=True), start=1):
+            one = _rounded(answer)
             self._kept.add(keys[place], one)
             said[place] = one
             self._tell(f"{self._name}, {model.name}, {condition}: {number} of {len(missing)}")
@@ -186,6 +187,13 @@ class _Asking:
         """The questions as they are asked under a condition; blind answerers are asked what they do not hear."""
         known = condition in conditions.CONDITIONS
         return conditions.put(condition, asked, seed=self._settings.seed) if known else asked
+
+
+def _rounded(said: Said) -> Said:
+    """The answer without the digits that depend on what was computed beside it."""
+    likelihoods = said.likelihoods and tuple(round(one, 4) for one in said.likelihoods)
+    confidence = None if said.confidence is None else round(said.confidence, 5)
+    return dataclasses.replace(said, likelihoods=likelihoods, confidence=confidence)
 
 
 def _conditions(model: Model, asked: Sequence[Question]) -> tuple[str, ...]:
