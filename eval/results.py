@@ -76,8 +76,8 @@ class Results:
     """A whole run."""
 
     run: Mapping[str, Any]
-    """command, when, seed, resamples, size, versions, music (hash of the rendered tracks), data (places and hashes),
-    seconds, peak_memory_gib, machine."""
+    """command, when, seed, limit, resamples, size, versions, music (a hash of the facts of the rendered pieces; None
+    where none was heard), data (folders by key), seconds, peak_memory_gib, machine."""
     models: Mapping[str, Mapping[str, Any]]
     """Name to description."""
     tasks: Mapping[str, TaskResult]

@@ -21,7 +21,7 @@ from typing import Any
 
 from mllm import __version__, registry
 from mllm.errors import ConfigError
-from mllm.eval import answers, blind, conditions, results, scoring, statistic, understood
+from mllm.eval import answers, blind, conditions, results, scoring, statistic, suite, understood
 from mllm.eval.answers import Answers
 from mllm.eval.model import Model
 from mllm.eval.music import AbsentError, Music
@@ -76,6 +76,7 @@ def run(
     kept = Answers(settings.out / results.ANSWERS)
     skipped: dict[str, str] = {}
     found: dict[str, TaskResult] = {}
+    rendered = False
     lines: list[dict[str, Any]] = []
     for name in settings.tasks:
         task = registry.find("task", name)
@@ -91,13 +92,14 @@ def run(
             continue
         since = time.perf_counter()
         _check(name, questions)
+        rendered = rendered or any(_is_rendered(question, music) for question in questions)
         asking = _Asking(name, task, questions, settings, kept, tell)
         material = task.material(music) if hasattr(task, "material") else None
         found[name] = asking.result(models, material)
         lines += asking.lines()
         say(f"{name}: {len(questions)} questions, {time.perf_counter() - since:.0f} s")
     final = Results(
-        run=_record(settings, music, begun, began),
+        run={**_record(settings, music, begun, began), "music": suite.digest(music.short()) if rendered else None},
         models={model.name: dict(model.description) for model in models},
         tasks=found,
         skipped=skipped,
@@ -246,6 +248,12 @@ def _claim(settings: Settings, models: Sequence[Model], music: Music) -> None:
     beside = path.with_name(f"{path.name}.half")
     beside.write_text(json.dumps(plain, indent=1), encoding="utf-8")
     beside.replace(path)
+
+
+def _is_rendered(question: Question, music: Music) -> bool:
+    """Whether a piece of the suite is heard, or one that was made of them."""
+    place = suite.place(music.folder).absolute()
+    return any(isinstance(one.source, Path) and one.source.is_relative_to(place) for one in question.recordings)
 
 
 def _record(settings: Settings, music: Music, begun: datetime.datetime, began: float) -> Mapping[str, Any]:

@@ -35,6 +35,7 @@ def test_one_command_prints_the_table_of_the_shipped_checkpoint(
         "noise",
         "another recording",
     }
+    assert len(found.run["music"]) == 16
     before = found.tasks["tempo"].figures
     status, _, err = run(capsys, *words)
     assert (status, results.read(out).tasks["tempo"].figures) == (0, before), err

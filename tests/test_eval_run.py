@@ -12,7 +12,7 @@ import pytest
 
 from mllm import registry
 from mllm.errors import ConfigError
-from mllm.eval import answers, conditions, results, run
+from mllm.eval import answers, results, run
 from mllm.eval.music import AbsentError, Music
 from mllm.eval.questions import Question, Said
 from mllm.eval.results import Results
@@ -48,6 +48,7 @@ def test_hearing_is_shown_where_it_is_there(given: dict[str, types.ModuleType], 
     assert gain.difference.low > 0
     assert figure.groups["side"]["even"]["knowing"].value == 1.0
     assert found.tasks["tiny"].answered == {"knowing": 30}
+    assert found.run["music"] is None
 
 
 def test_hearing_is_not_shown_by_one_who_always_says_the_same(
@@ -189,4 +190,3 @@ def test_absent_recordings_of_a_source_are_told(tmp_path: Path) -> None:
     music = Music(folder=tmp_path, places={"mmau_music": tmp_path / "absent"})
     with pytest.raises(AbsentError, match="is not there"):
         music.source_records("mmau_music")
-    assert conditions.HEARD in conditions.CONDITIONS
